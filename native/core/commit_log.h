@@ -1,0 +1,103 @@
+// The commit log: segments of equal length, records back to back, and the published position that readers go by.
+// Appending is for one thread at a time (the store's append lock); everything else is for any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "record.h"
+#include "segment.h"
+#include "segment_keeper.h"
+
+namespace millrace {
+
+// Where a record of an append goes.
+struct Placement {
+  int32_t size = 0;
+  int64_t log_offset = 0;
+};
+
+class CommitLog {
+ public:
+  struct Options {
+    std::string directory;
+    std::string work_directory;
+    int64_t segment_bytes = 1 << 30;
+    bool writable = true;
+    bool populate = true;  // copy records into populated pages; else every write is a pwrite
+  };
+
+  CommitLog(FileSystem* files, Options options);
+
+  // Lists the segments and checks names and lengths: exactly what Java would refuse to open is refused (kForeignFile, kSegmentSizeMismatch).
+  Status Load();
+  // Takes `end` as the log's end: drops segments behind it (all of them when `end` is the start of the first), zeroes what lies between it and the
+  // end of its segment, and begins to write there. Writable logs only; a read-only log just publishes.
+  Status Start(int64_t end);
+  void Stop();
+
+  int64_t segment_bytes() const { return options_.segment_bytes; }
+  const std::string& directory() const { return options_.directory; }
+  bool writable() const { return options_.writable; }
+  std::shared_ptr<const SegmentList> segments() const;
+  int64_t min_offset() const;
+  // Everything below is whole and visible.
+  int64_t published() const { return published_.load(std::memory_order_acquire); }
+  void Publish(int64_t end) { published_.store(end, std::memory_order_release); }
+  // Looks for segments that another process has added (read-only logs).
+  Status Refresh();
+
+  // -- appending, one thread at a time -------------------------------------------------------------------------------------------------
+  int64_t end() const { return end_; }
+  // Decides where `count` records go, makes segments and reserves disk for all of them; nothing is written, and nothing is taken if it fails.
+  // `together`: all in one segment. A record that no segment can hold is the caller's to refuse (MaxRecordBytes).
+  Status Place(Placement* placements, size_t count, bool together);
+  // Writes the records, which lie back to back in `bytes`, where they were placed, and blank records where a segment ends. On failure the log is
+  // as before: what was written is zeroed again (or, if that fails too, *poisoned is set and nothing must be appended any more).
+  Status Write(const uint8_t* bytes, const Placement* placements, size_t count, bool* poisoned);
+  // Log bytes as another log has them, at exactly end(): for a replica. They may end inside a record; the caller publishes.
+  Status WriteRaw(const uint8_t* bytes, size_t count, bool* poisoned);
+  int64_t MaxRecordBytes() const { return options_.segment_bytes - kBlankBytes; }
+
+  // -- reading -------------------------------------------------------------------------------------------------------------------------
+  // The segment that holds a log offset, opened; null when there is none.
+  Status Find(int64_t log_offset, std::shared_ptr<Segment>* out) const;
+  static std::shared_ptr<Segment> FindIn(const SegmentList& segments, int64_t log_offset, int64_t segment_bytes);
+
+  // -- syncing -------------------------------------------------------------------------------------------------------------------------
+  // Makes [from, to) durable, the directory entries of new segments first. Any thread, one at a time.
+  Status Sync(int64_t from, int64_t to);
+  void StartWriteBack(int64_t from, int64_t to);
+  // Writes [from, to) again, because a sync that failed may have left it clean in memory and absent from the disk.
+  Status Rewrite(int64_t from, int64_t to);
+
+  const SegmentKeeper& keeper() const { return keeper_; }
+  int64_t copied_appends() const { return copied_; }
+  int64_t written_appends() const { return written_; }
+
+ private:
+  Status Adopt(std::shared_ptr<Segment> segment);
+  Status EnsureSegment(int64_t from);
+  Status WriteRun(Segment& segment, int64_t file_offset, const uint8_t* bytes, size_t count);
+  void Undo(int64_t from, int64_t to, bool* poisoned);
+  Status ZeroBehind(int64_t end);
+
+  FileSystem* const files_;
+  const Options options_;
+  SegmentKeeper keeper_;
+
+  mutable std::mutex segments_mutex_;
+  std::shared_ptr<const SegmentList> segments_;
+  std::atomic<bool> directory_dirty_{false};
+
+  int64_t end_ = 0;
+  std::shared_ptr<Segment> tail_;  // the segment that end_ lies in; null before the first
+  std::atomic<int64_t> published_{0};
+  int64_t copied_ = 0, written_ = 0;
+};
+
+}  // namespace millrace

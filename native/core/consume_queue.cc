@@ -1,0 +1,516 @@
+#include "consume_queue.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+namespace millrace {
+
+namespace {
+
+constexpr uint32_t kMinTailUnits = 8;
+constexpr uint32_t kMaxTailUnits = 816;      // just under four pages
+constexpr int64_t kReserveUnits = 4096 / kUnitBytes;
+constexpr size_t kSyncEachAtMost = 64;       // more dirty files than this are one syncfs
+const QueueUnit kPreBlank = {0, 0x7FFFFFFF, 0};  // what Java puts before the first unit of a queue that does not begin at a file's start
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------------------------------------------------
+
+Status DescriptorCache::Get(const Key& key, const std::function<std::string()>& path, bool writable, std::shared_ptr<Holder>* out) {
+  std::lock_guard lock(mutex_);
+  if (const auto found = entries_.find(key); found != entries_.end()) {
+    recent_.splice(recent_.begin(), recent_, found->second.position);
+    *out = found->second.holder;
+    return Status::Ok();
+  }
+  int fd = -1;
+  MILLRACE_RETURN_IF_ERROR(files_->Open(path(), writable ? OpenMode::kReadWrite : OpenMode::kRead, &fd));
+  *out = std::make_shared<Holder>(files_, fd);
+  recent_.push_front(key);
+  entries_[key] = {*out, recent_.begin()};
+  while (entries_.size() > limit_) {
+    entries_.erase(recent_.back());
+    recent_.pop_back();
+  }
+  return Status::Ok();
+}
+
+void DescriptorCache::Drop(const Key& key) {
+  std::lock_guard lock(mutex_);
+  if (const auto found = entries_.find(key); found != entries_.end()) {
+    recent_.erase(found->second.position);
+    entries_.erase(found);
+  }
+}
+
+void DescriptorCache::Clear() {
+  std::lock_guard lock(mutex_);
+  entries_.clear();
+  recent_.clear();
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------------
+
+ConsumeQueue::ConsumeQueue(ConsumeQueues* owner, std::shared_ptr<const std::string> topic, int32_t queue_id)
+    : owner_(owner), topic_(std::move(topic)), queue_id_(queue_id) {}
+
+ConsumeQueue::~ConsumeQueue() { free(tail_); }
+
+Status ConsumeQueue::Descriptor(int64_t file, std::shared_ptr<DescriptorCache::Holder>* out) const {
+  return owner_->descriptors().Get({this, file}, [&] { return CurrentPath(file); }, owner_->options().writable, out);
+}
+
+int64_t ConsumeQueue::units_per_file() const { return owner_->options().file_bytes / kUnitBytes; }
+std::string ConsumeQueue::Directory() const { return owner_->options().paths.queues + "/" + *topic_ + "/" + std::to_string(queue_id_); }
+std::string ConsumeQueue::FilePath(int64_t file) const { return Directory() + "/" + SegmentName(file * owner_->options().file_bytes); }
+std::string ConsumeQueue::BirthPath(int64_t file) const {
+  return owner_->options().paths.work + "/queue-" + *topic_ + "-" + std::to_string(queue_id_) + "-" + std::to_string(file);
+}
+std::string ConsumeQueue::CurrentPath(int64_t file) const { return born_ && file == last_file_ ? BirthPath(file) : FilePath(file); }
+
+Status ConsumeQueue::Load() {
+  std::vector<DirectoryEntry> entries;
+  const std::string directory = Directory();
+  MILLRACE_RETURN_IF_ERROR(owner_->files()->List(directory, &entries));
+  const int64_t file_bytes = owner_->options().file_bytes;
+  first_file_ = 0;
+  last_file_ = -1;
+  for (const auto& entry : entries) {
+    const std::string path = directory + "/" + entry.name;
+    int64_t from = 0;
+    if (entry.kind == DirectoryEntry::Kind::kLink) return Status::Error(Code::kUnsafePath, "is a symbolic link among the queue's files", path);
+    if (entry.kind != DirectoryEntry::Kind::kFile || !ParseSegmentName(entry.name, &from))
+      return Status::Error(Code::kForeignFile, "does not belong among the queue's files: RocketMQ refuses a store with it, move it away", path);
+    FileInfo info;
+    bool exists = false;
+    MILLRACE_RETURN_IF_ERROR(owner_->files()->Stat(path, &info, &exists));
+    if (!exists) continue;
+    if (info.bytes != file_bytes)
+      return Status::Error(Code::kSegmentSizeMismatch,
+                           "has " + std::to_string(info.bytes) + " bytes, and mappedFileSizeConsumeQueue is " + std::to_string(file_bytes), path, info.bytes);
+    const int64_t file = from / file_bytes;
+    if (from % file_bytes != 0 || (has_files() && file != last_file_ + 1))
+      return Status::Error(Code::kCorruptQueue, "does not follow the file before it", path, from);
+    if (!has_files()) first_file_ = file;
+    last_file_ = file;
+  }
+  tail_first_ = max_offset_ = files_end();
+  min_offset_ = files_begin();
+  return Status::Ok();
+}
+
+Status ConsumeQueue::SetBounds(int64_t min, int64_t max, int64_t max_log_end) {
+  {
+    std::lock_guard lock(tail_lock_);
+    tail_first_ = max;
+    tail_count_ = 0;
+  }
+  min_offset_ = min;
+  max_offset_ = max;
+  next_offset_ = max;
+  max_log_end_ = max_log_end;
+  reserved_ = max;
+  if (!owner_->options().writable || !has_files()) return Status::Ok();
+  return ZeroBehind(max);
+}
+
+// A unit behind the end would be taken for one once the units before it are there again. Whole files behind the end go.
+Status ConsumeQueue::ZeroBehind(int64_t offset) {
+  while (has_files() && last_file_ * units_per_file() >= offset && last_file_ > first_file_) {
+    owner_->descriptors().Drop({this, last_file_});
+    MILLRACE_RETURN_IF_ERROR(owner_->files()->Unlink(FilePath(last_file_)));
+    last_file_--;
+  }
+  if (offset >= files_end()) return Status::Ok();
+  std::shared_ptr<DescriptorCache::Holder> file;
+  MILLRACE_RETURN_IF_ERROR(Descriptor(last_file_, &file));
+  std::vector<uint8_t> page(64 << 10);
+  static const uint8_t zeros[64 << 10] = {};
+  const int64_t base = last_file_ * units_per_file();
+  for (int64_t at = std::max<int64_t>(0, offset - base) * kUnitBytes; at < owner_->options().file_bytes;) {
+    size_t got = 0;
+    int64_t data = at;
+    MILLRACE_RETURN_IF_ERROR(owner_->files()->NextData(file->fd, at, &data));
+    at = std::max(at, data);
+    if (at >= owner_->options().file_bytes) break;
+    const auto want = static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(page.size()), owner_->options().file_bytes - at));
+    MILLRACE_RETURN_IF_ERROR(owner_->files()->Read(file->fd, page.data(), want, at, &got));
+    if (got == 0) break;
+    if (memcmp(page.data(), zeros, got) != 0) {
+      MILLRACE_RETURN_IF_ERROR(owner_->files()->Write(file->fd, zeros, got, at));
+      owner_->MarkUnsynced(this, last_file_);
+    }
+    at += static_cast<int64_t>(got);
+  }
+  return Status::Ok();
+}
+
+Status ConsumeQueue::Reset() {
+  for (int64_t file = first_file_; file <= last_file_; file++) owner_->descriptors().Drop({this, file});
+  if (born_) MILLRACE_RETURN_IF_ERROR(owner_->files()->Unlink(BirthPath(last_file_)));
+  born_ = false;
+  std::vector<DirectoryEntry> entries;
+  bool exists = false;
+  FileInfo info;
+  MILLRACE_RETURN_IF_ERROR(owner_->files()->Stat(Directory(), &info, &exists));
+  if (exists) {
+    MILLRACE_RETURN_IF_ERROR(owner_->files()->List(Directory(), &entries));
+    for (const auto& entry : entries) {
+      int64_t from;
+      if (entry.kind == DirectoryEntry::Kind::kFile && ParseSegmentName(entry.name, &from))
+        MILLRACE_RETURN_IF_ERROR(owner_->files()->Unlink(Directory() + "/" + entry.name));
+    }
+  }
+  first_file_ = 0;
+  last_file_ = -1;
+  return SetBounds(0, 0, -1);
+}
+
+// Born outside the queue's folder, at full length; PutInPlace() renames it in once it holds something.
+Status ConsumeQueue::CreateFile(int64_t file, int64_t reserve_bytes, int* fd) {
+  FileSystem* files = owner_->files();
+  const std::string path = BirthPath(file);
+  MILLRACE_RETURN_IF_ERROR(files->Unlink(path));
+  MILLRACE_RETURN_IF_ERROR(files->Open(path, OpenMode::kCreateNew, fd));
+  Status status = files->SetLength(*fd, owner_->options().file_bytes);
+  if (status.ok() && reserve_bytes > 0) status = files->Reserve(*fd, 0, std::min(owner_->options().file_bytes, reserve_bytes));
+  if (!status.ok()) {
+    files->Close(*fd);
+    (void)files->Unlink(path);
+    status.path = path;
+    return status;
+  }
+  if (!has_files()) first_file_ = file;
+  last_file_ = file;
+  born_ = true;
+  return status;
+}
+
+Status ConsumeQueue::MakeFile(int64_t file) {
+  // The file before is complete in memory and gets its units first: a queue's files are always without a gap.
+  if (has_files()) {
+    MILLRACE_RETURN_IF_ERROR(WriteOut());
+    MILLRACE_RETURN_IF_ERROR(PutInPlace(last_file_));
+  }
+  if (has_files() && last_file_ >= file) return Status::Ok();
+  const int64_t begin = file * units_per_file();
+  const int64_t skipped = max_offset() - begin;
+  int fd = -1;
+  MILLRACE_RETURN_IF_ERROR(CreateFile(file, (skipped + kReserveUnits) * kUnitBytes, &fd));
+  Status status;
+  if (skipped > 0) {
+    std::vector<uint8_t> blanks(static_cast<size_t>(skipped) * kUnitBytes);
+    for (int64_t i = 0; i < skipped; i++) EncodeUnit(kPreBlank, blanks.data() + i * kUnitBytes);
+    status = owner_->files()->Write(fd, blanks.data(), blanks.size(), 0);
+  }
+  owner_->files()->Close(fd);
+  reserved_ = std::min(begin + units_per_file(), max_offset() + kReserveUnits);
+  return status;
+}
+
+Status ConsumeQueue::PutInPlace(int64_t file) {
+  if (!born_ || file != last_file_) return Status::Ok();
+  FileSystem* files = owner_->files();
+  const std::string topic_directory = owner_->options().paths.queues + "/" + *topic_;
+  MILLRACE_RETURN_IF_ERROR(files->MakeDirectory(topic_directory));
+  MILLRACE_RETURN_IF_ERROR(files->MakeDirectory(Directory()));
+  MILLRACE_RETURN_IF_ERROR(files->Rename(BirthPath(file), FilePath(file)));
+  born_ = false;
+  std::lock_guard lock(owner_->lists_mutex_);
+  owner_->new_directories_.push_back(Directory());
+  owner_->new_directories_.push_back(topic_directory);
+  return Status::Ok();
+}
+
+Status ConsumeQueue::Prepare(int64_t units) {
+  const int64_t end = max_offset() + units;
+  if (end <= reserved_) return Status::Ok();
+  // One file at a time: a batch that reaches over a file's end gets the next file when it comes there, and its blocks are asked for now.
+  const int64_t at = max_offset();
+  if (!has_files() || at >= files_end()) MILLRACE_RETURN_IF_ERROR(MakeFile(at / units_per_file()));
+  const int64_t file_end = files_end();
+  const int64_t wanted = std::min(file_end, std::max(end, reserved_ + kReserveUnits));
+  if (wanted > reserved_) {
+    const int64_t base = last_file_ * units_per_file();
+    const int64_t from = std::max(reserved_, base);
+    std::shared_ptr<DescriptorCache::Holder> file;
+    MILLRACE_RETURN_IF_ERROR(Descriptor(last_file_, &file));
+    Status status = owner_->files()->Reserve(file->fd, (from - base) * kUnitBytes, (wanted - from) * kUnitBytes);
+    if (!status.ok()) {
+      status.path = CurrentPath(last_file_);
+      return status;
+    }
+    reserved_ = wanted;
+  }
+  return Status::Ok();
+}
+
+void ConsumeQueue::Grow(uint32_t capacity) {
+  auto* bigger = static_cast<uint8_t*>(malloc(static_cast<size_t>(capacity) * kUnitBytes));
+  if (bigger == nullptr) abort();  // as operator new would end without exceptions
+  owner_->tail_bytes_.fetch_add((static_cast<int64_t>(capacity) - tail_capacity_) * kUnitBytes, std::memory_order_relaxed);
+  std::lock_guard lock(tail_lock_);
+  if (tail_count_ > 0) memcpy(bigger, tail_, static_cast<size_t>(tail_count_) * kUnitBytes);
+  free(tail_);
+  tail_ = bigger;
+  tail_capacity_ = capacity;
+}
+
+void ConsumeQueue::Put(const QueueUnit& unit) {
+  if (tail_count_ == tail_capacity_) [[unlikely]] {
+    const bool may_grow = tail_capacity_ < kMaxTailUnits && (tail_capacity_ < kMinTailUnits || owner_->tail_bytes() < owner_->options().tail_budget_bytes);
+    // A tail that can't be written (a full disk, a broken device) grows: the log has the record, and the unit must be visible.
+    if (!owner_->options().writable || may_grow || !WriteOut().ok() || tail_capacity_ == 0) {
+      const uint32_t grown = tail_capacity_ == 0 ? kMinTailUnits : tail_capacity_ * 2;
+      Grow(tail_capacity_ < kMaxTailUnits ? std::min(grown, kMaxTailUnits) : grown);
+    }
+  }
+  {
+    std::lock_guard lock(tail_lock_);
+    EncodeUnit(unit, tail_ + static_cast<size_t>(tail_count_) * kUnitBytes);
+    tail_count_++;
+  }
+  max_log_end_ = unit.log_offset + unit.size;
+  const int64_t offset = max_offset_.load(std::memory_order_relaxed) + 1;
+  max_offset_.store(offset, std::memory_order_release);
+  next_offset_ = offset;
+  if (!dirty_) owner_->MarkDirty(this);
+}
+
+Status ConsumeQueue::WriteOut() {
+  if (tail_count_ == 0) return Status::Ok();
+  MILLRACE_RETURN_IF_ERROR(WriteUnits(tail_first_, tail_, tail_count_));
+  std::lock_guard lock(tail_lock_);
+  tail_first_ += tail_count_;
+  tail_count_ = 0;
+  return Status::Ok();
+}
+
+Status ConsumeQueue::Settle() {
+  dirty_ = false;
+  const Status status = WriteOut();
+  if (!status.ok()) {
+    owner_->MarkDirty(this);
+    return status;
+  }
+  owner_->tail_bytes_.fetch_sub(static_cast<int64_t>(tail_capacity_) * kUnitBytes, std::memory_order_relaxed);
+  std::lock_guard lock(tail_lock_);
+  free(tail_);
+  tail_ = nullptr;
+  tail_capacity_ = 0;
+  return status;
+}
+
+// A tail may reach over the end of a file (a batch that spans two): the next file is made then, its blocks not asked for before.
+Status ConsumeQueue::WriteUnits(int64_t first, const uint8_t* units, int64_t count) {
+  while (count > 0) {
+    const int64_t file = first / units_per_file();
+    if (!has_files() || file > last_file_) {
+      if (has_files()) MILLRACE_RETURN_IF_ERROR(PutInPlace(last_file_));
+      int fd = -1;
+      MILLRACE_RETURN_IF_ERROR(CreateFile(file, 0, &fd));
+      owner_->files()->Close(fd);
+      reserved_ = file * units_per_file();
+    }
+    const int64_t base = file * units_per_file();
+    const int64_t part = std::min(count, base + units_per_file() - first);
+    std::shared_ptr<DescriptorCache::Holder> holder;
+    MILLRACE_RETURN_IF_ERROR(Descriptor(file, &holder));
+    Status status = owner_->files()->Write(holder->fd, units, static_cast<size_t>(part) * kUnitBytes, (first - base) * kUnitBytes);
+    if (!status.ok()) {
+      status.path = CurrentPath(file);
+      return status;
+    }
+    MILLRACE_RETURN_IF_ERROR(PutInPlace(file));
+    owner_->MarkUnsynced(this, file);
+    first += part;
+    units += part * kUnitBytes;
+    count -= part;
+  }
+  return Status::Ok();
+}
+
+Status ConsumeQueue::Read(int64_t offset, int64_t count, uint8_t* units, int64_t* got, bool cached_only) {
+  *got = 0;
+  const int64_t max = max_offset();
+  const int64_t file_end = (offset / units_per_file() + 1) * units_per_file();
+  count = std::min({count, max - offset, file_end - offset});
+  if (offset < min_offset() || count <= 0) return Status::Ok();
+  int64_t in_file;
+  {
+    std::lock_guard lock(tail_lock_);
+    in_file = std::min(count, std::max<int64_t>(0, tail_first_ - offset));
+    if (in_file < count) {
+      const int64_t from = std::max(offset, tail_first_) - tail_first_;
+      memcpy(units + in_file * kUnitBytes, tail_ + from * kUnitBytes, static_cast<size_t>(count - in_file) * kUnitBytes);
+    }
+  }
+  if (in_file > 0) {
+    const int64_t file = offset / units_per_file();
+    const int64_t at = (offset - file * units_per_file()) * kUnitBytes;
+    std::shared_ptr<DescriptorCache::Holder> holder;
+    Status status = owner_->descriptors().Get({this, file}, [&] { return FilePath(file); }, owner_->options().writable, &holder);
+    if (!status.ok()) {
+      if (offset < min_offset()) return Status::Ok();  // retention was here in the meantime
+      return status;
+    }
+    const size_t bytes = static_cast<size_t>(in_file) * kUnitBytes;
+    if (cached_only) {
+      ptrdiff_t read = 0;
+      MILLRACE_RETURN_IF_ERROR(owner_->files()->ReadCached(holder->fd, units, bytes, at, &read));
+      if (read < 0) {
+        *got = -1;
+        return Status::Ok();
+      }
+    } else {
+      size_t read = 0;
+      MILLRACE_RETURN_IF_ERROR(owner_->files()->Read(holder->fd, units, bytes, at, &read));
+      if (read < bytes) count = static_cast<int64_t>(read / kUnitBytes);
+    }
+  }
+  *got = count;
+  return Status::Ok();
+}
+
+int64_t ConsumeQueue::NextFileOffset(int64_t offset) const { return (offset / units_per_file() + 1) * units_per_file(); }
+
+// ---------------------------------------------------------------------------------------------------------------------------------------
+
+ConsumeQueues::ConsumeQueues(FileSystem* files, Options options)
+    : files_(files), options_(std::move(options)), descriptors_(files, options_.max_descriptors) {}
+
+Status ConsumeQueues::Load() {
+  std::vector<DirectoryEntry> topics, ids;
+  bool exists = false;
+  MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, options_.paths.queues, false, &exists));
+  if (!exists) return Status::Ok();
+  MILLRACE_RETURN_IF_ERROR(files_->List(options_.paths.queues, &topics));
+  for (const auto& topic : topics) {
+    const std::string path = options_.paths.queues + "/" + topic.name;
+    if (topic.kind == DirectoryEntry::Kind::kLink) return Status::Error(Code::kUnsafePath, "is a symbolic link among the topics", path);
+    if (topic.kind != DirectoryEntry::Kind::kDirectory || !IsTopicName(topic.name, 255))
+      return Status::Error(Code::kForeignFile, "does not belong among the topics, move it away", path);
+    MILLRACE_RETURN_IF_ERROR(files_->List(path, &ids));
+    for (const auto& id : ids) {
+      char* end = nullptr;
+      const long long number = strtoll(id.name.c_str(), &end, 10);
+      if (id.kind == DirectoryEntry::Kind::kLink) return Status::Error(Code::kUnsafePath, "is a symbolic link among the queues", path + "/" + id.name);
+      if (id.kind != DirectoryEntry::Kind::kDirectory || *end != 0 || number < 0 || number > INT32_MAX || std::to_string(number) != id.name)
+        return Status::Error(Code::kForeignFile, "does not belong among the queues, move it away", path + "/" + id.name);
+      GetOrMake(topic.name, static_cast<int32_t>(number));
+    }
+  }
+  return Status::Ok();
+}
+
+ConsumeQueue* ConsumeQueues::Get(std::string_view topic, int32_t queue_id) const {
+  std::shared_lock lock(mutex_);
+  const auto found = queues_.find({topic, queue_id});
+  return found == queues_.end() ? nullptr : found->second.get();
+}
+
+ConsumeQueue* ConsumeQueues::GetOrMake(std::string_view topic, int32_t queue_id) {
+  if (ConsumeQueue* queue = Get(topic, queue_id)) return queue;
+  if (!IsTopicName(topic, 255) || queue_id < 0) return nullptr;
+  std::unique_lock lock(mutex_);
+  if (const auto found = queues_.find({topic, queue_id}); found != queues_.end()) return found->second.get();
+  auto name = topics_.find(topic);
+  if (name == topics_.end()) {
+    auto text = std::make_shared<const std::string>(topic);
+    name = topics_.emplace(std::string_view(*text), text).first;
+  }
+  auto queue = std::make_unique<ConsumeQueue>(this, name->second, queue_id);
+  ConsumeQueue* const made = queue.get();
+  queues_.emplace(std::make_pair(std::string_view(*name->second), queue_id), std::move(queue));
+  return made;
+}
+
+std::vector<ConsumeQueue*> ConsumeQueues::All() const {
+  std::shared_lock lock(mutex_);
+  std::vector<ConsumeQueue*> all;
+  all.reserve(queues_.size());
+  for (const auto& [key, queue] : queues_) all.push_back(queue.get());
+  lock.unlock();
+  std::sort(all.begin(), all.end(), [](const ConsumeQueue* a, const ConsumeQueue* b) {
+    const int order = a->topic().compare(b->topic());
+    return order != 0 ? order < 0 : a->queue_id() < b->queue_id();
+  });
+  return all;
+}
+
+bool ConsumeQueues::empty() const {
+  std::shared_lock lock(mutex_);
+  return queues_.empty();
+}
+
+void ConsumeQueues::MarkDirty(ConsumeQueue* queue) {
+  queue->dirty_ = true;
+  std::lock_guard lock(lists_mutex_);
+  dirty_.push_back(queue);
+}
+
+void ConsumeQueues::MarkUnsynced(ConsumeQueue* queue, int64_t file) {
+  std::lock_guard lock(lists_mutex_);
+  if (queue->unsynced_epoch_ == sync_epoch_ && queue->unsynced_file_ == file) return;
+  queue->unsynced_epoch_ = sync_epoch_;
+  queue->unsynced_file_ = file;
+  if (unsynced_paths_.size() < kSyncEachAtMost) {
+    unsynced_paths_.push_back(queue->FilePath(file));
+  } else {
+    unsynced_many_ = true;
+  }
+}
+
+std::vector<ConsumeQueue*> ConsumeQueues::TakeDirty() {
+  std::lock_guard lock(lists_mutex_);
+  return std::exchange(dirty_, {});
+}
+
+Status ConsumeQueues::Sync() {
+  std::vector<std::string> paths, directories;
+  bool many;
+  {
+    std::lock_guard lock(lists_mutex_);
+    paths = std::exchange(unsynced_paths_, {});
+    many = std::exchange(unsynced_many_, false);
+    directories = std::exchange(new_directories_, {});
+    sync_epoch_++;
+  }
+  if (paths.empty() && !many && directories.empty()) return Status::Ok();
+  std::sort(directories.begin(), directories.end());
+  directories.erase(std::unique(directories.begin(), directories.end()), directories.end());
+  Status status;
+  int fd = -1;
+  if (many || directories.size() > kSyncEachAtMost) {
+    status = files_->Open(options_.paths.queues, OpenMode::kRead, &fd);
+    if (status.ok()) {
+      status = files_->SyncFileSystem(fd);
+      files_->Close(fd);
+    }
+  } else {
+    for (const auto& path : paths) {
+      FileInfo info;
+      bool exists = false;
+      if (status.ok()) status = files_->Stat(path, &info, &exists);
+      if (!status.ok() || !exists) continue;  // retention took it
+      status = files_->Open(path, OpenMode::kReadWrite, &fd);
+      if (!status.ok()) break;
+      status = files_->SyncData(fd);
+      files_->Close(fd);
+      if (!status.ok()) status.path = path;
+    }
+    for (const auto& directory : directories)
+      if (status.ok()) status = files_->SyncDirectory(directory);
+    if (status.ok() && !directories.empty()) status = files_->SyncDirectory(options_.paths.queues);
+  }
+  if (!status.ok()) {
+    std::lock_guard lock(lists_mutex_);
+    unsynced_many_ = true;  // nobody knows any more which: all of them the next time
+    new_directories_.insert(new_directories_.end(), directories.begin(), directories.end());
+  }
+  return status;
+}
+
+}  // namespace millrace

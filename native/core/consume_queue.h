@@ -1,0 +1,223 @@
+// The queues of a store: for each (topic, queue id) a sequence of 20-byte units that point into the log.
+//
+//  0            8        12           20
+//  ├ log offset ┼ size   ┼ tag code   ┤   big-endian; a unit of size 0 was never written
+//
+// Units are put by one thread at a time (the append lock) and are visible at once. The newest ones lie in the queue's tail in memory, the others in its
+// files, which are sparse, of full length, never mapped, and open only while they are used.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "bytes.h"
+#include "file_system.h"
+#include "store_paths.h"
+
+namespace millrace {
+
+constexpr int kUnitBytes = 20;
+
+struct QueueUnit {
+  int64_t log_offset;
+  int32_t size;
+  int64_t tag_code;
+};
+
+inline QueueUnit DecodeUnit(const uint8_t* p) { return {GetI64(p), GetI32(p + 8), GetI64(p + 12)}; }
+inline void EncodeUnit(const QueueUnit& unit, uint8_t* p) {
+  Put64(p, static_cast<uint64_t>(unit.log_offset));
+  Put32(p + 8, static_cast<uint32_t>(unit.size));
+  Put64(p + 12, static_cast<uint64_t>(unit.tag_code));
+}
+
+// Open descriptors of queue files, the least recently used closed when there are too many. Thread-safe.
+class DescriptorCache {
+ public:
+  DescriptorCache(FileSystem* files, size_t limit) : files_(files), limit_(limit) {}
+  struct Holder {
+    FileSystem* files;
+    int fd;
+    ~Holder() { files->Close(fd); }
+  };
+  // A file is known by its queue and number, so that a rename does not matter; `path` is asked only when it is not open.
+  struct Key {
+    const void* queue;
+    int64_t file;
+    bool operator==(const Key&) const = default;
+  };
+  Status Get(const Key& key, const std::function<std::string()>& path, bool writable, std::shared_ptr<Holder>* out);
+  void Drop(const Key& key);
+  void Clear();
+
+ private:
+  struct KeyHash {
+    size_t operator()(const Key& key) const { return std::hash<const void*>()(key.queue) * 31 + static_cast<size_t>(key.file); }
+  };
+  struct Entry {
+    std::shared_ptr<Holder> holder;
+    std::list<Key>::iterator position;
+  };
+  FileSystem* const files_;
+  const size_t limit_;
+  std::mutex mutex_;
+  std::list<Key> recent_;  // newest first
+  std::unordered_map<Key, Entry, KeyHash> entries_;
+};
+
+class ConsumeQueues;
+
+// One queue. Offsets count units. Owned by ConsumeQueues and never freed before it.
+class ConsumeQueue {
+ public:
+  ConsumeQueue(ConsumeQueues* owner, std::shared_ptr<const std::string> topic, int32_t queue_id);
+  ~ConsumeQueue();
+
+  const std::string& topic() const { return *topic_; }
+  int32_t queue_id() const { return queue_id_; }
+  int64_t min_offset() const { return min_offset_.load(std::memory_order_acquire); }
+  int64_t max_offset() const { return max_offset_.load(std::memory_order_acquire); }
+  // End of the last record that was put; a record that ends at or before it is in the queue already.
+  int64_t max_log_end() const { return max_log_end_; }
+
+  // -- one thread at a time ------------------------------------------------------------------------------------------------------------
+  // The offset that the next message of this queue gets.
+  int64_t next_offset() const { return next_offset_; }
+  void set_next_offset(int64_t offset) { next_offset_ = offset; }
+  // Makes sure that `units` more can be put without a failure: the file and its blocks are there.
+  Status Prepare(int64_t units);
+  // Puts the unit of queue offset max_offset(). Never fails after Prepare: a tail that can't be written out just grows.
+  void Put(const QueueUnit& unit);
+  // Writes the tail to its file.
+  Status WriteOut();
+  // The same, and gives the tail's memory back: for a checkpoint, after which an idle queue is a bare struct.
+  Status Settle();
+
+  // -- any thread ----------------------------------------------------------------------------------------------------------------------
+  // Copies up to `count` encoded units from `offset` on, at most to the end of their file (as Java reads). *got = 0 when there are none.
+  // With `cached_only`, *got = -1 when a page would have to come from disk.
+  Status Read(int64_t offset, int64_t count, uint8_t* units, int64_t* got, bool cached_only = false);
+  // First queue offset of the file behind the one that holds `offset`.
+  int64_t NextFileOffset(int64_t offset) const;
+
+  // -- recovery ------------------------------------------------------------------------------------------------------------------------
+  // Lists the files; checks names and lengths. max_offset() is then what the files could hold at most.
+  Status Load();
+  // Takes [min, max) as what is in the files; what lies behind in them is zeroed when it is not zero already.
+  Status SetBounds(int64_t min, int64_t max, int64_t max_log_end);
+  int64_t files_begin() const { return first_file_ * units_per_file(); }
+  int64_t files_end() const { return (last_file_ + 1) * units_per_file(); }
+  bool has_files() const { return last_file_ >= first_file_; }
+  // Forgets all units and files.
+  Status Reset();
+  void set_min_offset(int64_t offset) { min_offset_.store(offset, std::memory_order_release); }
+  std::string Directory() const;
+
+ private:
+  friend class ConsumeQueues;
+  int64_t units_per_file() const;
+  std::string FilePath(int64_t file) const;
+  std::string BirthPath(int64_t file) const;
+  std::string CurrentPath(int64_t file) const;  // where it is now
+  Status MakeFile(int64_t file);
+  Status PutInPlace(int64_t file);
+  void Grow(uint32_t capacity);
+  Status WriteUnits(int64_t first, const uint8_t* units, int64_t count);
+  Status CreateFile(int64_t file, int64_t reserve_bytes, int* fd);
+  Status Descriptor(int64_t file, std::shared_ptr<DescriptorCache::Holder>* out) const;
+  Status ZeroBehind(int64_t offset);
+
+  class SpinLock {
+   public:
+    void lock() {
+      while (flag_.exchange(true, std::memory_order_acquire)) {
+      }
+    }
+    void unlock() { flag_.store(false, std::memory_order_release); }
+
+   private:
+    std::atomic<bool> flag_{false};
+  };
+
+  ConsumeQueues* const owner_;
+  const std::shared_ptr<const std::string> topic_;
+  const int32_t queue_id_;
+  bool dirty_ = false;          // in the owner's list of queues with a tail
+  uint32_t unsynced_epoch_ = 0;  // the sync period in which unsynced_file_ was last noted as written
+  int64_t unsynced_file_ = -1;
+  bool born_ = false;           // the last file has not been renamed into its folder yet
+  mutable SpinLock tail_lock_;  // tail_, tail_first_, tail_count_ against readers
+  uint32_t tail_count_ = 0, tail_capacity_ = 0;
+  uint8_t* tail_ = nullptr;
+  int64_t tail_first_ = 0;  // queue offset of the tail's first unit; everything below is in files
+  int64_t reserved_ = 0;    // queue offset up to which the last file has blocks
+  int64_t first_file_ = 0, last_file_ = -1;
+  int64_t next_offset_ = 0;
+  int64_t max_log_end_ = -1;
+  std::atomic<int64_t> min_offset_{0}, max_offset_{0};
+};
+
+class ConsumeQueues {
+ public:
+  struct Options {
+    StorePaths paths;
+    int64_t file_bytes = 6000000;  // a multiple of 20
+    bool writable = true;
+    int64_t tail_budget_bytes = 32 << 20;
+    size_t max_descriptors = 512;
+  };
+  ConsumeQueues(FileSystem* files, Options options);
+
+  // Finds every queue below consumequeue/.
+  Status Load();
+  // The queue, made in memory when it is new (no file until something is put). Null for a name that is not RocketMQ's.
+  ConsumeQueue* GetOrMake(std::string_view topic, int32_t queue_id);
+  ConsumeQueue* Get(std::string_view topic, int32_t queue_id) const;
+  std::vector<ConsumeQueue*> All() const;
+  bool empty() const;
+
+  // The queues that have a tail, for the caller to Settle() each of them.
+  std::vector<ConsumeQueue*> TakeDirty();
+  // Makes everything that was written out durable, by an fdatasync each or one syncfs when there are many.
+  Status Sync();
+
+  const Options& options() const { return options_; }
+  FileSystem* files() const { return files_; }
+  DescriptorCache& descriptors() { return descriptors_; }
+  int64_t tail_bytes() const { return tail_bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  friend class ConsumeQueue;
+  struct KeyHash {
+    size_t operator()(const std::pair<std::string_view, int32_t>& key) const {
+      return std::hash<std::string_view>()(key.first) * 31 + static_cast<size_t>(key.second);
+    }
+  };
+  void MarkDirty(ConsumeQueue* queue);
+  void MarkUnsynced(ConsumeQueue* queue, int64_t file);
+
+  FileSystem* const files_;
+  const Options options_;
+  DescriptorCache descriptors_;
+  mutable std::shared_mutex mutex_;
+  std::unordered_map<std::string_view, std::shared_ptr<const std::string>> topics_;
+  std::unordered_map<std::pair<std::string_view, int32_t>, std::unique_ptr<ConsumeQueue>, KeyHash> queues_;
+  std::mutex lists_mutex_;
+  std::vector<ConsumeQueue*> dirty_;
+  std::vector<std::string> unsynced_paths_;   // files written since the last sync, while there are few
+  bool unsynced_many_ = false;
+  uint32_t sync_epoch_ = 1;
+  std::vector<std::string> new_directories_;  // folders that got something since the last sync
+  std::atomic<int64_t> tail_bytes_{0};
+};
+
+}  // namespace millrace

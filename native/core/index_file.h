@@ -1,0 +1,152 @@
+// The index: files that map the hash of "topic#key" to log offsets, newest first. One file is
+//
+//  0         8        16          24        32        36       40          40 + 4H                40 + 4H + 20N
+//  ├ begin   ┼ end    ┼ begin log ┼ end log ┼ used    ┼ next   ┼ H slots   ┼ N entries            ┤
+//  │ time    │ time   │ offset    │ offset  │ slots   │ number │ i32 each  │ 20 bytes each
+//
+//  entry   0       4            12        16
+//          ├ hash  ┼ log offset ┼ seconds ┼ previous entry of the slot ┤     entry 0 is never used
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bytes.h"
+#include "file_system.h"
+#include "mapping_guard.h"
+#include "store_paths.h"
+
+namespace millrace {
+
+constexpr int64_t kIndexHeaderBytes = 40;
+constexpr int64_t kIndexSlotBytes = 4;
+constexpr int64_t kIndexEntryBytes = 20;
+
+struct IndexSizes {
+  int32_t slots = 5000000;     // H, maxHashSlotNum
+  int32_t entries = 20000000;  // N, maxIndexNum; one fewer is usable
+  int64_t file_bytes() const { return kIndexHeaderBytes + kIndexSlotBytes * slots + kIndexEntryBytes * entries; }
+  // With RocketMQ's ratio, N = 4H, both follow from a file's length; false where that does not work out.
+  static bool FromLength(int64_t bytes, IndexSizes* sizes);
+};
+
+// hash of topic + "#" + key as RocketMQ folds it: never negative.
+int32_t IndexKeyHash(std::string_view topic, std::string_view key);
+
+class IndexFile {
+ public:
+  IndexFile(FileSystem* files, std::string path, IndexSizes sizes, bool writable);
+  ~IndexFile();
+  // Maps an existing file, whose length must be that of the sizes.
+  Status Open();
+  // Makes a new one at `birth_path` that is moved to path() by PutInPlace().
+  Status Create(const std::string& birth_path);
+  Status PutInPlace();
+  bool in_place() const { return birth_path_.empty(); }
+
+  const std::string& path() const { return path_; }
+  const IndexSizes& sizes() const { return sizes_; }
+  bool full() const { return next_ >= sizes_.entries; }
+  int32_t next() const { return next_; }
+  int64_t begin_timestamp() const { return GetI64(base_); }
+  int64_t end_timestamp() const { return GetI64(base_ + 8); }
+  int64_t begin_log_offset() const { return GetI64(base_ + 16); }
+  int64_t end_log_offset() const { return GetI64(base_ + 24); }
+
+  // Blocks for `entries` more; kDiskFull when there are none.
+  Status Reserve(int64_t entries);
+  // False when full. One thread at a time.
+  bool Put(int32_t hash, int64_t log_offset, int64_t store_timestamp);
+  // A new file remembers where the one before it ended, as Java's does.
+  void SetPrevious(int64_t end_log_offset, int64_t end_timestamp);
+
+  // Log offsets whose entry has this hash and whose time lies in [begin, end], newest first, appended to *out until it holds `limit`.
+  void Query(int32_t hash, size_t limit, int64_t begin, int64_t end, std::vector<int64_t>* out) const;
+
+  // Keeps the entries that point below `log_offset` and makes slots and header anew from them: right whatever a crash left behind them.
+  Status CutBack(int64_t log_offset);
+  Status Sync();
+  bool damaged() const { return guard_.damaged(); }
+
+  struct Entry {
+    int32_t hash;
+    int64_t log_offset;
+    int32_t seconds;
+    int32_t previous;
+  };
+  Entry ReadEntry(int32_t number) const;
+
+ private:
+  uint8_t* SlotAt(int32_t hash) const { return base_ + kIndexHeaderBytes + kIndexSlotBytes * (hash % sizes_.slots); }
+  uint8_t* EntryAt(int32_t number) const { return base_ + kIndexHeaderBytes + kIndexSlotBytes * sizes_.slots + kIndexEntryBytes * number; }
+  void WriteNext(int32_t next) {
+    next_ = next;
+    __atomic_store_n(reinterpret_cast<uint32_t*>(base_ + 36), __builtin_bswap32(static_cast<uint32_t>(next)), __ATOMIC_RELEASE);
+  }
+  Status Map();
+
+  FileSystem* const files_;
+  std::string path_, birth_path_;
+  const IndexSizes sizes_;
+  const bool writable_;
+  int fd_ = -1;
+  uint8_t* base_ = nullptr;
+  int32_t next_ = 1;
+  int64_t reserved_ = 0;
+  MappingGuard guard_;
+};
+
+// All index files of a store.
+class IndexFiles {
+ public:
+  struct Options {
+    StorePaths paths;
+    IndexSizes sizes;
+    bool sizes_given = false;  // by the settings; else they follow from the files
+    bool writable = true;
+    bool enabled = true;
+  };
+  IndexFiles(FileSystem* files, Options options) : files_(files), options_(std::move(options)) {}
+
+  // Opens what is there. A length that is not that of the sizes is kIndexSizeUnknown, and nothing is touched.
+  Status Load();
+  bool enabled() const { return options_.enabled; }
+  const IndexSizes& sizes() const { return options_.sizes; }
+
+  // -- one thread at a time ------------------------------------------------------------------------------------------------------------
+  // Room for `keys` more entries: makes files and reserves blocks. After it Put() can't fail.
+  Status Prepare(int64_t keys);
+  void Put(int32_t hash, int64_t log_offset, int64_t store_timestamp);
+  // Records below it are indexed already.
+  int64_t end_log_offset() const;
+  // Cuts every file back to what points below `log_offset`; files that lie behind it go.
+  Status CutBack(int64_t log_offset);
+  Status RemoveAll();
+  Status Sync();
+  // End time of the newest full file, for the checkpoint; 0 when there is none.
+  int64_t full_until_timestamp() const;
+
+  // -- any thread ----------------------------------------------------------------------------------------------------------------------
+  // At most `limit` log offsets, newest first.
+  std::vector<int64_t> Query(std::string_view topic, std::string_view key, size_t limit, int64_t begin, int64_t end) const;
+  std::vector<std::shared_ptr<IndexFile>> files() const;
+
+ private:
+  std::string NewName();
+  Status Roll();
+
+  FileSystem* const files_;
+  Options options_;
+  mutable std::mutex mutex_;  // the list
+  std::vector<std::shared_ptr<IndexFile>> list_;
+  std::shared_ptr<IndexFile> next_;  // prepared for when the last one is full
+  std::string last_name_;
+  bool directory_dirty_ = false;
+};
+
+}  // namespace millrace

@@ -1,0 +1,161 @@
+#include "platform.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <mutex>
+#include <set>
+#include <utility>
+#include <vector>
+
+namespace millrace::platform {
+
+namespace {
+
+int Retry(int (*call)(int), int fd) {
+  int result;
+  do {
+    result = call(fd);
+  } while (result != 0 && errno == EINTR);
+  return result == 0 ? 0 : errno;
+}
+
+}  // namespace
+
+bool Resident(const void* address, size_t bytes) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<uintptr_t>(address) & ~(page - 1);
+  const auto end = reinterpret_cast<uintptr_t>(address) + bytes;
+  // The stack array covers 1 MiB of 4 KiB pages, more than a pull returns; a longer range goes in turns.
+  unsigned char in_memory[256];
+  for (uintptr_t at = begin; at < end; at += page * sizeof in_memory) {
+    const size_t length = std::min<size_t>(end - at, page * sizeof in_memory);
+    const size_t pages = (length + page - 1) / page;
+#ifdef __APPLE__
+    if (mincore(reinterpret_cast<void*>(at), length, reinterpret_cast<char*>(in_memory)) != 0) return false;
+#else
+    if (mincore(reinterpret_cast<void*>(at), length, in_memory) != 0) return false;
+#endif
+    for (size_t i = 0; i < pages; i++)
+      if ((in_memory[i] & 1) == 0) return false;
+  }
+  return true;
+}
+
+#ifdef __linux__
+
+int Reserve(int fd, int64_t offset, int64_t bytes) {
+  int result;
+  do {
+    result = fallocate(fd, 0, offset, bytes);
+  } while (result != 0 && errno == EINTR);
+  return result == 0 || errno == EOPNOTSUPP ? 0 : errno;
+}
+
+bool Populate(void* address, size_t bytes) {
+#ifndef MADV_POPULATE_WRITE
+  constexpr int MADV_POPULATE_WRITE = 23;
+#endif
+  return madvise(address, bytes, MADV_POPULATE_WRITE) == 0;
+}
+
+ssize_t ReadCached(int fd, void* data, size_t bytes, int64_t offset) {
+  const iovec part{data, bytes};
+  const ssize_t got = preadv2(fd, &part, 1, offset, RWF_NOWAIT);
+  if (got < 0 && errno == EOPNOTSUPP) return pread(fd, data, bytes, offset);
+  return got;
+}
+
+int SyncData(int fd) { return Retry(fdatasync, fd); }
+int SyncFile(int fd) { return Retry(fsync, fd); }
+void StartWriteBack(int fd, int64_t offset, int64_t bytes) { sync_file_range(fd, offset, bytes, SYNC_FILE_RANGE_WRITE); }
+int SyncFileSystem(int fd) { return Retry(syncfs, fd); }
+
+int LockFirstByte(int fd, bool* taken, int64_t* holder) {
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_len = 1;
+  *holder = 0;
+  *taken = fcntl(fd, F_OFD_SETLK, &lock) == 0;
+  if (*taken) return 0;
+  if (errno != EAGAIN && errno != EACCES) return errno;
+  // A traditional record lock (Java's) is asked about by F_GETLK; an open-file-description lock has no process: l_pid is -1.
+  lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_len = 1;
+  if (fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0) *holder = lock.l_pid;
+  return 0;
+}
+
+void NameThread(const char* name) { pthread_setname_np(pthread_self(), name); }
+
+#else  // macOS
+
+int Reserve(int fd, int64_t offset, int64_t bytes) {
+  fstore_t store = {F_ALLOCATEALL, F_PEOFPOSMODE, 0, static_cast<off_t>(offset + bytes), 0};
+  struct stat info;
+  if (fstat(fd, &info) == 0 && static_cast<int64_t>(info.st_blocks) * 512 >= offset + bytes) return 0;
+  return fcntl(fd, F_PREALLOCATE, &store) == 0 || errno == ENOTSUP ? 0 : errno;
+}
+
+bool Populate(void*, size_t) { return false; }
+ssize_t ReadCached(int fd, void* data, size_t bytes, int64_t offset) { return pread(fd, data, bytes, offset); }
+int SyncData(int fd) { return Retry([](int f) { return fcntl(f, F_FULLFSYNC); }, fd); }
+int SyncFile(int fd) { return SyncData(fd); }
+void StartWriteBack(int, int64_t, int64_t) {}
+int SyncFileSystem(int fd) {
+  sync();
+  return SyncData(fd);
+}
+
+int LockFirstByte(int fd, bool* taken, int64_t* holder) {
+  // A record lock does not meet another open of the same process: a table of what this process holds does. Entries live as long as the process
+  // has the file locked; a file that was closed has lost its lock, so an entry whose descriptor is gone counts as free.
+  static std::mutex mutex;
+  static std::vector<std::pair<std::pair<dev_t, ino_t>, int>> held;
+  std::lock_guard guard(mutex);
+  struct stat info;
+  if (fstat(fd, &info) != 0) return errno;
+  const auto file = std::make_pair(info.st_dev, info.st_ino);
+  *holder = 0;
+  for (auto it = held.begin(); it != held.end();) {
+    struct stat other;
+    const bool alive = fstat(it->second, &other) == 0 && std::make_pair(other.st_dev, other.st_ino) == it->first;
+    if (!alive) {
+      it = held.erase(it);
+      continue;
+    }
+    if (it->first == file && it->second != fd) {
+      *taken = false;
+      *holder = getpid();
+      return 0;
+    }
+    ++it;
+  }
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_len = 1;
+  *taken = fcntl(fd, F_SETLK, &lock) == 0;
+  if (*taken) {
+    held.emplace_back(file, fd);
+    return 0;
+  }
+  if (errno != EAGAIN && errno != EACCES) return errno;
+  if (fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0) *holder = lock.l_pid;
+  return 0;
+}
+
+void NameThread(const char* name) { pthread_setname_np(name); }
+
+#endif
+
+}  // namespace millrace::platform

@@ -1,0 +1,469 @@
+#include "recovery.h"
+
+#include <algorithm>
+#include <map>
+
+namespace millrace {
+
+namespace {
+
+// A log that millrace did not write last is read whole, so that queues and index can be held against it, up to this size; beyond it as much as Java reads.
+constexpr int64_t kReadWholeBytes = int64_t{2} << 30;
+constexpr size_t kJavaSegments = 3;  // what Java scans after a clean shutdown
+constexpr int64_t kWindowUnits = 102;  // units that recovery reads at once from a queue
+constexpr int64_t kProgressBytes = 64 << 20;
+const QueueUnit kPreBlank = {0, 0x7FFFFFFF, 0};
+
+bool IsPreBlank(const QueueUnit& unit) { return unit.log_offset == 0 && unit.size == kPreBlank.size; }
+bool IsExtensionAddress(int64_t tag_code) { return tag_code < INT32_MIN; }
+
+}  // namespace
+
+int64_t Recovery::LogMin() const {
+  const auto segments = in_.log->segments();
+  return segments->empty() ? 0 : segments->front()->from();
+}
+
+Status Recovery::WalkLog(int64_t from, int64_t to, const std::function<Status(const RecordView&, int64_t)>& visit, int64_t* records) {
+  const auto segments = in_.log->segments();
+  int64_t at = from;
+  while (at < to) {
+    const auto segment = CommitLog::FindIn(*segments, at, in_.log->segment_bytes());
+    if (!segment) return Status::Ok();
+    const int64_t file_offset = at - segment->from();
+    const RecordView view = CheckRecord(segment->base() + file_offset, segment->bytes() - file_offset, at, false);
+    if (view.found == Found::kBlank) {
+      at = segment->end();
+      continue;
+    }
+    if (view.found != Found::kRecord) return Status::Ok();
+    MILLRACE_RETURN_IF_ERROR(visit(view, at));
+    (*records)++;
+    at += view.size;
+  }
+  return Status::Ok();
+}
+
+// How many bytes behind `end` hold something, in its segment and those after it.
+int64_t Recovery::BytesBehind(int64_t end) {
+  int64_t last = end;
+  const auto segments = in_.log->segments();
+  for (const auto& segment : *segments) {
+    if (segment->end() <= end || !segment->Open().ok()) continue;
+    for (int64_t at = std::max<int64_t>(0, end - segment->from()); at < segment->bytes();) {
+      int64_t data = at;
+      if (!in_.files->NextData(segment->fd(), at, &data).ok() || data >= segment->bytes()) break;
+      at = std::max(at, data);
+      const int64_t piece_end = std::min(segment->bytes(), (at / 4096 + 1) * 4096);
+      for (int64_t i = piece_end; i > at; i--) {
+        if (segment->base()[i - 1] != 0) {
+          last = std::max(last, segment->from() + i);
+          break;
+        }
+      }
+      at = piece_end;
+    }
+  }
+  return last - end;
+}
+
+Status Recovery::Scan() {
+  MILLRACE_RETURN_IF_ERROR(in_.queues->Load());
+  // A queue whose files are in disorder is made anew; files that all have another length are another setting.
+  std::map<int64_t, int> other_lengths;
+  Status mismatch;
+  size_t loaded = 0;
+  for (ConsumeQueue* queue : in_.queues->All()) {
+    const Status status = queue->Load();
+    if (status.ok()) {
+      if (queue->has_files()) loaded++;
+    } else if (status.code == Code::kSegmentSizeMismatch || status.code == Code::kCorruptQueue) {
+      if (status.code == Code::kSegmentSizeMismatch) other_lengths[status.offset]++, mismatch = status;
+      QueueState state{queue};
+      MILLRACE_RETURN_IF_ERROR(MarkGap(state, status.message));
+      states_.emplace(queue, std::move(state));
+    } else {
+      return status;
+    }
+  }
+  if (loaded == 0 && other_lengths.size() == 1 && other_lengths.begin()->first % kUnitBytes == 0 && other_lengths.begin()->first > 0) return mismatch;
+
+  const auto segments = in_.log->segments();
+  if (segments->empty()) {
+    if (in_.has_position && in_.position.synced > 0 && in_.on_corruption == OnCorruption::kRefuse)
+      return Status::Error(Code::kCorruptLog, "the log has no segment, and was on disk up to " + std::to_string(in_.position.synced), in_.log->directory(), 0);
+    end_ = dispatch_from_ = 0;
+    whole_log_ = true;
+    return Status::Ok();
+  }
+  for (const auto& segment : *segments) MILLRACE_RETURN_IF_ERROR(segment->Open());
+
+  const int64_t min = LogMin();
+  size_t last = segments->size() - 1;  // the last segment that holds anything
+  while (last > 0 && Get64((*segments)[last]->base()) == 0) last--;
+  const int64_t last_from = (*segments)[last]->from();
+  int64_t from = min;
+  if (in_.has_position) {
+    dispatch_from_ = std::clamp(in_.position.dispatched, min, std::max(min, segments->back()->end()));
+    from = std::min(dispatch_from_, last_from);
+    if (!in_.clean && !in_.check_crc) from = dispatch_from_;
+  } else {
+    if (loaded > 0 && last_from + in_.log->segment_bytes() - min > kReadWholeBytes) {
+      if (in_.clean) {
+        from = (*segments)[last + 1 > kJavaSegments ? last + 1 - kJavaSegments : 0]->from();
+      } else {
+        for (size_t i = last + 1; i-- > 0;) {
+          const Segment& segment = *(*segments)[i];
+          const RecordView first = CheckRecord(segment.base(), segment.bytes(), segment.from(), false);
+          from = segment.from();
+          if (first.found == Found::kRecord && first.store_timestamp > 0 && first.store_timestamp <= in_.checkpoint.min_ms()) break;
+        }
+      }
+    }
+    dispatch_from_ = from;
+  }
+  if (in_.rebuild_index) from = std::min(from, dispatch_from_);
+  whole_log_ = dispatch_from_ <= min;
+  report_.ours = in_.has_position;
+  report_.scanned_from = from;
+
+  int64_t at = from, last_timestamp = 0, reported = from;
+  Found found = Found::kEnd;
+  std::string reason;
+  while (true) {
+    const auto segment = CommitLog::FindIn(*segments, at, in_.log->segment_bytes());
+    if (!segment) {
+      found = Found::kEnd;
+      break;
+    }
+    const int64_t file_offset = at - segment->from();
+    const RecordView view = CheckRecord(segment->base() + file_offset, segment->bytes() - file_offset, at, in_.check_crc);
+    found = view.found;
+    if (segment->damaged()) {
+      // What was read since is in doubt: the records of this segment are not taken.
+      found = Found::kCut;
+      reason = "a page that can't be read from disk";
+      at = std::max(from, segment->from());
+      break;
+    }
+    if (found == Found::kBlank) {
+      if (segment == segments->back()) break;  // the end stays before a blank that nothing follows, as in Java
+      at = segment->end();
+      continue;
+    }
+    if (found != Found::kRecord) break;
+    last_timestamp = report_.last_timestamp = view.store_timestamp;
+    report_.records++;
+    at += view.size;
+    if (in_.on_progress && at - reported >= kProgressBytes) {
+      reported = at;
+      in_.on_progress(at - from, last_from + in_.log->segment_bytes() - from);
+    }
+  }
+  end_ = at;
+  report_.end = at;
+  report_.scanned_bytes = at - from;
+  if (found == Found::kBlank) return DecideDamage(at, Found::kEnd, last_timestamp);
+  if (reason.empty()) return DecideDamage(at, found, last_timestamp);
+  report_.torn_reason = reason;
+  return DecideDamage(at, found, last_timestamp);
+}
+
+// Torn, when it lies behind the last position known to be on disk; corrupt otherwise.
+Status Recovery::DecideDamage(int64_t end, Found found, int64_t last_timestamp) {
+  const auto segments = in_.log->segments();
+  const auto segment = CommitLog::FindIn(*segments, end, in_.log->segment_bytes());
+  const bool blank = segment && end + kBlankBytes <= segment->end() && Get32(segment->base() + (end - segment->from()) + 4) == kBlankMagic;
+  const int64_t behind = blank && found == Found::kEnd ? 0 : BytesBehind(end);
+  bool corrupt = false;
+  std::string known;
+  if (in_.has_position) {
+    corrupt = end < in_.position.synced;
+    known = "the log was on disk up to " + std::to_string(in_.position.synced);
+  } else if (found != Found::kEnd || behind > 0) {
+    if (in_.clean) {
+      int64_t queues_end = 0;
+      for (ConsumeQueue* queue : in_.queues->All()) {
+        int64_t units = 0;
+        QueueUnit unit{};
+        bool there = false;
+        QueueState state{queue};
+        if (!queue->has_files() || !FirstUnitNotBelow(queue, INT64_MAX, &units).ok() || units <= queue->files_begin()) continue;
+        MILLRACE_RETURN_IF_ERROR(ReadUnit(state, units - 1, &unit, &there));
+        if (there && !IsPreBlank(unit)) queues_end = std::max(queues_end, unit.log_offset + unit.size);
+      }
+      // A store that was closed properly has dispatched everything: what its queues point to was there.
+      corrupt = end < queues_end;
+      known = "the store was closed properly, and its queues reach to " + std::to_string(queues_end);
+    } else {
+      corrupt = last_timestamp > 0 && last_timestamp < in_.checkpoint.physic_ms;
+      known = "the checkpoint says that a message of time " + std::to_string(in_.checkpoint.physic_ms) + " was on disk";
+    }
+  }
+  const std::string what = report_.torn_reason.empty() ? std::string(FoundName(found)) : report_.torn_reason;
+  report_.torn_reason.clear();
+  const std::string where = segment ? segment->path() : in_.log->directory();
+  if (corrupt) {
+    if (in_.on_corruption == OnCorruption::kRefuse) {
+      Status status = Status::Error(Code::kCorruptLog,
+                                    "at log offset " + std::to_string(end) + " (byte " + std::to_string(segment ? end - segment->from() : 0) +
+                                        " of its segment) lies " + what + "; " + known,
+                                    where, end);
+      return status;
+    }
+    report_.corrupt = true;
+  }
+  if (corrupt || behind > 0 || found != Found::kEnd) {
+    report_.torn_offset = end;
+    report_.torn_bytes = behind;
+    report_.torn_segment = where;
+    report_.torn_reason = found == Found::kEnd && behind > 0 ? "nothing, and bytes behind it" : what;
+    report_.changed = true;
+  }
+  return Status::Ok();
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------------
+
+Status Recovery::ReadUnit(QueueState& state, int64_t offset, QueueUnit* unit, bool* there) {
+  *there = false;
+  if (offset < state.window_first || offset >= state.window_first + state.window_count) {
+    state.window.resize(static_cast<size_t>(kWindowUnits * kUnitBytes));
+    state.window_first = offset;
+    state.window_count = 0;
+    MILLRACE_RETURN_IF_ERROR(state.queue->Read(offset, kWindowUnits, state.window.data(), &state.window_count));
+    if (state.window_count == 0) return Status::Ok();
+  }
+  *unit = DecodeUnit(state.window.data() + (offset - state.window_first) * kUnitBytes);
+  *there = unit->log_offset >= 0 && unit->size > 0;
+  return Status::Ok();
+}
+
+// The first unit, in the queue's files, that is not written or does not lie below `log_offset`. Units rise, so half the rest is left out each time.
+Status Recovery::FirstUnitNotBelow(ConsumeQueue* queue, int64_t log_offset, int64_t* unit_offset) {
+  int64_t low = queue->files_begin(), high = queue->has_files() ? queue->files_end() : low;
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    uint8_t bytes[kUnitBytes];
+    int64_t got = 0;
+    MILLRACE_RETURN_IF_ERROR(queue->Read(middle, 1, bytes, &got));
+    const QueueUnit unit = got == 1 ? DecodeUnit(bytes) : QueueUnit{-1, 0, 0};
+    const bool below = unit.size > 0 && unit.log_offset >= 0 && (unit.log_offset < log_offset || IsPreBlank(unit));
+    if (below) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  *unit_offset = low;
+  return Status::Ok();
+}
+
+Status Recovery::MarkGap(QueueState& state, std::string reason) {
+  if (!state.gap) report_.rebuilt_queues.push_back({state.queue->topic(), state.queue->queue_id(), std::move(reason)});
+  state.gap = true;
+  report_.changed = true;
+  return Status::Ok();
+}
+
+Status Recovery::StateOf(ConsumeQueue* queue, QueueState** out) {
+  const auto [found, added] = states_.try_emplace(queue, QueueState{queue});
+  *out = &found->second;
+  if (!added) return Status::Ok();
+  return FirstUnitNotBelow(queue, dispatch_from_, &found->second.cursor);
+}
+
+Status Recovery::PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueUnit& unit, bool delayed, int64_t store_timestamp, bool whole_log) {
+  QueueState* state = nullptr;
+  MILLRACE_RETURN_IF_ERROR(StateOf(queue, &state));
+  if (state->gap && !whole_log) return Status::Ok();
+  if (queue_offset < state->cursor) return Status::Ok();  // there already, or a number given twice: the first one holds
+  if (!state->writing) {
+    QueueUnit old{};
+    bool there = false;
+    if (queue->has_files() && queue_offset < queue->files_end()) MILLRACE_RETURN_IF_ERROR(ReadUnit(*state, queue_offset, &old, &there));
+    const bool same_tag = old.tag_code == unit.tag_code || IsExtensionAddress(old.tag_code) || (delayed && old.tag_code >= store_timestamp);
+    const bool same = there && old.log_offset == unit.log_offset && old.size == unit.size && same_tag;
+    if (queue_offset > state->cursor && !whole_log) return MarkGap(*state, "units before " + std::to_string(queue_offset) + " are missing");
+    if (same) {
+      state->cursor = queue_offset + 1;
+      return Status::Ok();
+    }
+    if (there && !IsPreBlank(old) && old.log_offset < end_ && report_.clean_before && !state->gap)
+      report_.rebuilt_queues.push_back({queue->topic(), queue->queue_id(), "unit " + std::to_string(queue_offset) + " points to another record"});
+    const bool empty = !queue->has_files() || state->cursor <= queue->files_begin();
+    if (empty && queue_offset > state->cursor) {
+      // The first message that the log still has of this queue: the queue begins here.
+      if (in_.read_only) {
+        MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue_offset, queue_offset, -1));
+      } else {
+        MILLRACE_RETURN_IF_ERROR(queue->Reset());
+        MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue_offset, queue_offset, -1));
+      }
+    } else {
+      MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue->files_begin(), state->cursor, -1));
+    }
+    state->writing = true;
+    state->window_count = 0;
+    report_.changed = true;
+  }
+  // Records between were lost with a cut: their numbers stay empty, so that every other message keeps its own.
+  while (queue->max_offset() < queue_offset) {
+    MILLRACE_RETURN_IF_ERROR(queue->Prepare(1));
+    queue->Put(kPreBlank);
+  }
+  if (!in_.read_only) MILLRACE_RETURN_IF_ERROR(queue->Prepare(1));
+  queue->Put(unit);
+  state->cursor = queue_offset + 1;
+  return Status::Ok();
+}
+
+Status Recovery::DispatchRecord(const RecordView& view, int64_t at, bool whole_log, bool only_gaps) {
+  const KnownProperties properties = ReadProperties(view.properties);
+  const bool delayed = DispatchRules::IsDelayed(view.topic, properties.delay);
+  const QueueUnit unit{at, view.size, in_.rules->TagCode(view.topic, properties.tags, properties.delay, view.store_timestamp)};
+  if (EntersQueue(view.sys_flag)) {
+    ConsumeQueue* queue = in_.queues->GetOrMake(view.topic, view.queue_id);
+    if (queue != nullptr && (!only_gaps || HasGap(queue)))
+      MILLRACE_RETURN_IF_ERROR(PutUnit(queue, view.queue_offset, unit, delayed, view.store_timestamp, whole_log));
+    if (!properties.multi_dispatch.empty()) {
+      for (const auto& side : in_.rules->SideQueues(properties, view.queue_id)) {
+        ConsumeQueue* const known = in_.queues->Get(side.topic, side.queue_id);
+        ConsumeQueue* const target = known != nullptr || !in_.rules->multi_dispatch() ? known : in_.queues->GetOrMake(side.topic, side.queue_id);
+        if (target == nullptr) continue;
+        const QueueUnit plain{at, view.size, properties.tags.empty() ? 0 : JavaHash(properties.tags)};
+        if (!only_gaps || HasGap(target)) MILLRACE_RETURN_IF_ERROR(PutUnit(target, side.queue_offset, plain, false, 0, whole_log));
+      }
+    }
+  }
+  return Status::Ok();
+}
+
+Status Recovery::MinOffset(ConsumeQueue* queue, int64_t max, int64_t* min) {
+  const int64_t log_min = LogMin();
+  int64_t low = 0;
+  MILLRACE_RETURN_IF_ERROR(FirstUnitNotBelow(queue, log_min, &low));
+  *min = std::min(low, max);
+  return Status::Ok();
+}
+
+Status Recovery::Apply() {
+  // 1. Queues that the table of the last checkpoint speaks of: their units below the position are known without reading the log.
+  std::unordered_map<ConsumeQueue*, const QueueRow*> rows;
+  if (in_.has_table) {
+    for (const auto& row : in_.table.rows) {
+      ConsumeQueue* queue = in_.queues->GetOrMake(row.topic, row.queue_id);
+      if (queue == nullptr) continue;
+      rows[queue] = &row;
+      if (states_.contains(queue)) continue;
+      QueueState state{queue};
+      if (row.max_offset > row.min_offset) {
+        QueueUnit unit{};
+        bool there = false;
+        if (queue->has_files() && row.max_offset <= queue->files_end()) MILLRACE_RETURN_IF_ERROR(ReadUnit(state, row.max_offset - 1, &unit, &there));
+        if (!there || unit.log_offset != row.last_log_offset || unit.size != row.last_size) {
+          MILLRACE_RETURN_IF_ERROR(MarkGap(state, queue->has_files() ? "its last unit is not the one that was there" : "its files are missing"));
+        } else {
+          state.cursor = row.max_offset;
+        }
+      } else {
+        state.cursor = row.max_offset;
+      }
+      states_.emplace(queue, std::move(state));
+    }
+  }
+
+  // 2. The index. After a crash nobody knows which of its pages reached the disk behind the last checkpoint: it is cut back to it.
+  int64_t index_from = INT64_MAX;  // records from here on are put
+  bool index_whole = false;
+  if (in_.index->enabled() && !in_.read_only) {
+    const int64_t index_end = in_.index->end_log_offset();
+    if (in_.rebuild_index || (in_.has_table && in_.table.index_end >= 0 && (index_end < in_.table.index_end || index_end >= end_))) {
+      MILLRACE_RETURN_IF_ERROR(in_.index->RemoveAll());
+      index_from = LogMin();
+      index_whole = !whole_log_;
+      report_.changed = true;
+    } else if (!in_.clean || index_end >= end_) {
+      MILLRACE_RETURN_IF_ERROR(in_.index->CutBack(std::min(dispatch_from_, end_)));
+      index_from = dispatch_from_;
+    } else {
+      index_from = std::max(dispatch_from_, index_end + 1);
+    }
+  }
+  std::vector<int32_t> hashes;
+  const auto index_record = [&](const RecordView& view, int64_t at) -> Status {
+    if (at < index_from || !EntersIndex(view.sys_flag)) return Status::Ok();
+    const KnownProperties properties = ReadProperties(view.properties);
+    hashes.clear();
+    DispatchRules::KeyHashes(view.topic, properties.unique_key, properties.keys, &hashes);
+    if (hashes.empty()) return Status::Ok();
+    MILLRACE_RETURN_IF_ERROR(in_.index->Prepare(static_cast<int64_t>(hashes.size())));
+    for (const int32_t hash : hashes) in_.index->Put(hash, at, view.store_timestamp);
+    report_.index_entries += static_cast<int64_t>(hashes.size());
+    report_.changed = true;
+    return Status::Ok();
+  };
+
+  // 3. Everything from the position on.
+  int64_t ignored = 0;
+  MILLRACE_RETURN_IF_ERROR(WalkLog(
+      std::min(dispatch_from_, end_), end_,
+      [&](const RecordView& view, int64_t at) -> Status {
+        MILLRACE_RETURN_IF_ERROR(DispatchRecord(view, at, whole_log_, false));
+        return index_whole ? Status::Ok() : index_record(view, at);
+      },
+      &ignored));
+
+  // 4. Queues with a gap, and an index that is gone, from the whole log.
+  bool gaps = false;
+  for (auto& [queue, state] : states_) {
+    if (!state.gap) continue;
+    gaps = true;
+    state.window_count = 0;
+    state.writing = false;
+    state.cursor = 0;
+    if (in_.read_only) {
+      MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue->files_end(), queue->files_end(), -1));
+    } else {
+      MILLRACE_RETURN_IF_ERROR(queue->Reset());
+    }
+  }
+  if (gaps || index_whole) {
+    MILLRACE_RETURN_IF_ERROR(WalkLog(
+        LogMin(), end_,
+        [&](const RecordView& view, int64_t at) -> Status {
+          if (gaps) MILLRACE_RETURN_IF_ERROR(DispatchRecord(view, at, true, true));
+          return index_whole ? index_record(view, at) : Status::Ok();
+        },
+        &ignored));
+  }
+
+  // 5. Bounds. What lies behind the last good unit is zeroed.
+  for (ConsumeQueue* queue : in_.queues->All()) {
+    QueueState* state = nullptr;
+    MILLRACE_RETURN_IF_ERROR(StateOf(queue, &state));
+    const auto row = rows.find(queue);
+    // Numbers are never given twice: a queue whose records are all gone goes on behind its last one.
+    if (state->gap && row != rows.end() && queue->max_offset() < row->second->max_offset && row->second->last_log_offset < LogMin()) {
+      MILLRACE_RETURN_IF_ERROR(queue->SetBounds(row->second->max_offset, row->second->max_offset, -1));
+      continue;
+    }
+    if (!state->writing) {
+      QueueUnit last{};
+      bool there = false;
+      state->window_count = 0;
+      if (state->cursor > queue->files_begin() && queue->has_files()) MILLRACE_RETURN_IF_ERROR(ReadUnit(*state, state->cursor - 1, &last, &there));
+      int64_t min = state->cursor;
+      if (queue->has_files()) MILLRACE_RETURN_IF_ERROR(MinOffset(queue, state->cursor, &min));
+      MILLRACE_RETURN_IF_ERROR(queue->SetBounds(min, state->cursor, there && !IsPreBlank(last) ? last.log_offset + last.size : -1));
+    } else if (queue->has_files() && queue->min_offset() <= queue->files_begin() && !in_.read_only) {
+      int64_t min = queue->min_offset();
+      MILLRACE_RETURN_IF_ERROR(queue->WriteOut());
+      MILLRACE_RETURN_IF_ERROR(MinOffset(queue, queue->max_offset(), &min));
+      queue->set_min_offset(min);
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace millrace

@@ -1,0 +1,61 @@
+#include "segment.h"
+
+#include <algorithm>
+
+namespace millrace {
+
+namespace {
+constexpr int64_t kMinReserveBytes = 1 << 20, kMaxReserveBytes = 64 << 20;
+}
+
+Segment::Segment(FileSystem* files, std::string path, int64_t from, int64_t bytes, bool writable)
+    : files_(files), path_(std::move(path)), from_(from), bytes_(bytes), writable_(writable) {}
+
+Segment::~Segment() {
+  guard_.Remove();
+  if (uint8_t* base = base_.load()) files_->Unmap(base, static_cast<size_t>(bytes_));
+  if (fd_ >= 0) files_->Close(fd_);
+}
+
+Status Segment::Open() {
+  if (base() != nullptr) return Status::Ok();
+  std::lock_guard lock(open_mutex_);
+  if (base() != nullptr) return Status::Ok();
+  if (fd_ < 0) MILLRACE_RETURN_IF_ERROR(files_->Open(path_, writable_ ? OpenMode::kReadWrite : OpenMode::kRead, &fd_));
+  uint8_t* base = nullptr;
+  Status status = files_->Map(fd_, static_cast<size_t>(bytes_), writable_, &base);
+  if (!status.ok()) {
+    status.path = path_;
+    return status;
+  }
+  if (!guard_.Add(base, static_cast<size_t>(bytes_))) {
+    files_->Unmap(base, static_cast<size_t>(bytes_));
+    return Status::Error(Code::kUnknownError, "the process has 65,536 guarded mappings open already", path_);
+  }
+  base_.store(base, std::memory_order_release);
+  return Status::Ok();
+}
+
+Status Segment::ReserveUpTo(int64_t file_offset) {
+  if (file_offset <= reserved.load(std::memory_order_acquire)) return Status::Ok();
+  std::lock_guard lock(reserve_mutex);
+  const int64_t done = reserved.load(std::memory_order_relaxed);
+  if (file_offset <= done) return Status::Ok();
+  const int64_t step = std::clamp(done, kMinReserveBytes, kMaxReserveBytes);
+  const int64_t wanted = std::min(bytes_, std::max(file_offset, done + step));
+  Status status = files_->Reserve(fd_, done, wanted - done);
+  // A disk that has not room for a whole step may still have it for this record.
+  int64_t got = wanted;
+  if (status.code == Code::kDiskFull && wanted > file_offset) {
+    got = file_offset;
+    status = files_->Reserve(fd_, done, got - done);
+  }
+  if (!status.ok()) {
+    status.path = path_;
+    return status;
+  }
+  reserved.store(got, std::memory_order_release);
+  return Status::Ok();
+}
+
+}  // namespace millrace

@@ -1,0 +1,67 @@
+// One segment of the commit log: a file of full length, mapped on first use. Readers and writer share the mapping.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "file_system.h"
+#include "mapping_guard.h"
+#include "status.h"
+
+namespace millrace {
+
+class Segment {
+ public:
+  Segment(FileSystem* files, std::string path, int64_t from, int64_t bytes, bool writable);
+  ~Segment();
+  Segment(const Segment&) = delete;
+  Segment& operator=(const Segment&) = delete;
+
+  int64_t from() const { return from_; }
+  int64_t bytes() const { return bytes_; }
+  int64_t end() const { return from_ + bytes_; }
+  const std::string& path() const { return path_; }
+  void set_path(std::string path) { path_ = std::move(path); }
+  void set_from(int64_t from) { from_ = from; }
+
+  // Opens and maps; any thread, cheap when done. The mapping lives as long as the segment.
+  Status Open();
+  // Valid after Open().
+  uint8_t* base() const { return base_.load(std::memory_order_acquire); }
+  int fd() const { return fd_; }
+  bool damaged() const { return guard_.damaged(); }
+
+  // Copies out of the mapping; false when a page of the segment could not be read, whatever was copied is then to be thrown away.
+  bool CopyOut(int64_t file_offset, void* to, size_t bytes) const {
+    memcpy(to, base() + file_offset, bytes);
+    return !damaged();
+  }
+
+  // Bytes from the start of the file that have disk blocks, and the end of what was populated. Moved by the keeper (or by the writer in its stead).
+  std::atomic<int64_t> reserved{0};
+  std::atomic<int64_t> populated{0};
+  std::mutex reserve_mutex;
+
+  // Reserves up to `file_offset` at least, in steps that grow with what the segment already holds.
+  Status ReserveUpTo(int64_t file_offset);
+
+ private:
+  FileSystem* const files_;
+  std::string path_;
+  int64_t from_;
+  const int64_t bytes_;
+  const bool writable_;
+  std::mutex open_mutex_;
+  int fd_ = -1;
+  std::atomic<uint8_t*> base_{nullptr};
+  MappingGuard guard_;
+};
+
+using SegmentList = std::vector<std::shared_ptr<Segment>>;
+
+}  // namespace millrace

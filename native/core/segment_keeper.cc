@@ -1,0 +1,163 @@
+#include "segment_keeper.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "platform.h"
+
+namespace millrace {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// One madvise call holds the address space's lock: short pieces keep others' mmap calls from waiting.
+constexpr int64_t kPopulateBytes = 512 << 10;
+constexpr int64_t kMaxWindowBytes = 64 << 20;
+// The window is what the writer needs in this time. The keeper looks again several times in it.
+constexpr auto kWindow = std::chrono::milliseconds(20);
+constexpr auto kLook = std::chrono::milliseconds(1);
+constexpr auto kIdle = std::chrono::milliseconds(100);
+// The next segment is begun when less than this is left (or half of a small segment).
+constexpr int64_t kNextAheadBytes = 256 << 20;
+
+}  // namespace
+
+SegmentKeeper::SegmentKeeper(FileSystem* files, std::string work_directory, int64_t segment_bytes, bool populate)
+    : files_(files), work_directory_(std::move(work_directory)), segment_bytes_(segment_bytes), populate_(populate) {}
+
+void SegmentKeeper::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void SegmentKeeper::Stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+  std::shared_ptr<Segment> unused;
+  {
+    std::lock_guard lock(making_);
+    unused = std::move(next_);
+  }
+  if (unused) (void)files_->Unlink(unused->path());  // a leftover is removed at the next open
+}
+
+void SegmentKeeper::Wake() {
+  hungry_appends_ = 0;
+  {
+    std::lock_guard lock(mutex_);
+    asleep_.store(false, std::memory_order_relaxed);
+  }
+  wake_.notify_one();
+}
+
+void SegmentKeeper::Follow(const std::shared_ptr<Segment>& segment, int64_t file_offset) {
+  std::lock_guard lock(mutex_);
+  current_ = segment;
+  written_.store(file_offset, std::memory_order_release);
+}
+
+Status SegmentKeeper::Make(std::shared_ptr<Segment>* out) {
+  const std::string path = work_directory_ + "/segment-" + std::to_string(made_++);
+  int fd = -1;
+  MILLRACE_RETURN_IF_ERROR(files_->Unlink(path));
+  Status status = files_->Open(path, OpenMode::kCreateNew, &fd);
+  if (status.ok()) {
+    status = files_->SetLength(fd, segment_bytes_);
+    // Length and inode are on disk before anything in the segment can be acknowledged; its name is synced when it gets it.
+    if (status.ok()) status = files_->SyncFile(fd);
+    files_->Close(fd);
+  }
+  if (status.ok()) {
+    auto segment = std::make_shared<Segment>(files_, path, 0, segment_bytes_, true);
+    status = segment->Open();
+    if (status.ok()) status = segment->ReserveUpTo(std::min<int64_t>(segment_bytes_, 4096));
+    if (status.ok()) {
+      *out = std::move(segment);
+      return status;
+    }
+  }
+  (void)files_->Unlink(path);
+  if (status.code != Code::kDiskFull) status.code = Code::kSegmentCreateFailed;
+  if (status.path.empty()) status.path = path;
+  return status;
+}
+
+Status SegmentKeeper::Take(int64_t from, const std::string& path, std::shared_ptr<Segment>* out) {
+  std::lock_guard lock(making_);
+  std::shared_ptr<Segment> segment = std::move(next_);
+  if (!segment) MILLRACE_RETURN_IF_ERROR(Make(&segment));
+  Status status = files_->Rename(segment->path(), path);
+  if (!status.ok()) {
+    (void)files_->Unlink(segment->path());
+    return status;
+  }
+  segment->set_from(from);
+  segment->set_path(path);
+  *out = std::move(segment);
+  return Status::Ok();
+}
+
+bool SegmentKeeper::WorkAhead(Segment& segment, int64_t window) {
+  const int64_t written = written_.load(std::memory_order_acquire);
+  const int64_t target = std::min(segment.bytes(), written + window);
+  if (target > segment.reserved.load(std::memory_order_acquire)) {
+    // A full disk is the writer's to report: it asks for its own record's blocks and gets the error.
+    if (!segment.ReserveUpTo(target).ok()) return false;
+  }
+  if (segment.bytes() - written < std::min(kNextAheadBytes, segment.bytes() / 2)) {
+    std::lock_guard lock(making_);
+    std::shared_ptr<Segment> made;
+    if (!next_ && Make(&made).ok()) next_ = std::move(made);
+  }
+  if (!populate_) return false;
+  int64_t populated = segment.populated.load(std::memory_order_relaxed);
+  if (populated < written) populated = written & ~int64_t{4095};  // the writer came past: begin where it is
+  if (populated >= target) return false;
+  const int64_t bytes = std::min(kPopulateBytes, segment.bytes() - populated);
+  if (populated + bytes > segment.reserved.load(std::memory_order_acquire)) return false;
+  if (!files_->Populate(segment.base() + populated, static_cast<size_t>(bytes))) return false;
+  segment.populated.store(populated + bytes, std::memory_order_release);
+  populated_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  return true;
+}
+
+void SegmentKeeper::Run() {
+  platform::NameThread("mr-keeper");
+  MappingGuard::PrepareThread();
+  int64_t last_position = 0;
+  auto last_time = Clock::now(), last_move = last_time;
+  double bytes_per_second = 0;
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    const std::shared_ptr<Segment> segment = current_;
+    const auto now = Clock::now();
+    const int64_t position = segment ? segment->from() + written_.load(std::memory_order_acquire) : 0;
+    const double elapsed = std::chrono::duration<double>(now - last_time).count();
+    if (elapsed > 0) bytes_per_second = 0.5 * bytes_per_second + 0.5 * static_cast<double>(position - last_position) / elapsed;
+    if (position != last_position) last_move = now;
+    last_time = now;
+    last_position = position;
+    if (!segment || now - last_move > kIdle) {
+      asleep_.store(true, std::memory_order_relaxed);
+      wake_.wait(lock, [this] { return stop_ || !asleep_.load(std::memory_order_relaxed); });
+      last_time = last_move = Clock::now();
+      last_position = current_ ? current_->from() + written_.load(std::memory_order_acquire) : 0;
+      bytes_per_second = 0;
+    } else {
+      lock.unlock();
+      const double seconds = std::chrono::duration<double>(kWindow).count();
+      const auto window = std::clamp(static_cast<int64_t>(bytes_per_second * seconds), kPopulateBytes, kMaxWindowBytes);
+      for (int i = 0; i < 8 && WorkAhead(*segment, window); i++) {
+      }
+      lock.lock();
+      const int64_t ahead = segment->populated.load(std::memory_order_relaxed) - written_.load(std::memory_order_acquire);
+      if (!populate_ || ahead >= window / 2) wake_.wait_for(lock, kLook, [this] { return stop_; });
+    }
+  }
+}
+
+}  // namespace millrace

@@ -1,0 +1,65 @@
+// The thread that works ahead of the writer: makes the next segment, reserves disk, and populates pages in a window that follows the write rate.
+// When nothing is written it sleeps: an idle store populates nothing and reserves nothing more.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "segment.h"
+
+namespace millrace {
+
+class SegmentKeeper {
+ public:
+  // `work_directory` is where segments are born. Without `populate` (synchronous flush: every sync would protect the pages again) only disk is reserved.
+  SegmentKeeper(FileSystem* files, std::string work_directory, int64_t segment_bytes, bool populate);
+  ~SegmentKeeper() { Stop(); }
+
+  void Start();
+  void Stop();
+
+  // A new segment at log offset `from`, renamed to `path`; the one made ahead if it is ready, else made here. The caller owns the directory's sync.
+  Status Take(int64_t from, const std::string& path, std::shared_ptr<Segment>* out);
+
+  // The writer tells where it is, under the append lock: which segment, up to which byte of it.
+  void Follow(const std::shared_ptr<Segment>& segment, int64_t file_offset);
+  void Advance(int64_t file_offset, bool hungry) {
+    written_.store(file_offset, std::memory_order_release);
+    if (asleep_.load(std::memory_order_relaxed) && (hungry ? ++hungry_appends_ > kWakeAfter : false)) Wake();
+  }
+
+  int64_t populated_bytes() const { return populated_bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  static constexpr int kWakeAfter = 64;
+
+  void Run();
+  void Wake();
+  Status Make(std::shared_ptr<Segment>* out);
+  // True when something was done and there may be more.
+  bool WorkAhead(Segment& segment, int64_t window);
+
+  FileSystem* const files_;
+  const std::string work_directory_;
+  const int64_t segment_bytes_;
+  const bool populate_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::shared_ptr<Segment> current_;
+  std::shared_ptr<Segment> next_;
+  std::mutex making_;
+  uint64_t made_ = 0;
+  bool stop_ = false;
+  std::atomic<bool> asleep_{false};
+  std::atomic<int64_t> written_{0};
+  std::atomic<int64_t> populated_bytes_{0};
+  int hungry_appends_ = 0;  // under the append lock
+  std::thread thread_;
+};
+
+}  // namespace millrace

@@ -1,0 +1,38 @@
+#include "status.h"
+
+#include <cerrno>
+#include <cstring>
+
+namespace millrace {
+
+const char* CodeName(Code code) {
+  static constexpr const char* kNames[] = {
+      "OK",                "INVALID_ARGUMENT",   "INVALID_SETTING", "MESSAGE_ILLEGAL",       "PROPERTIES_SIZE_EXCEEDED",
+      "STORE_NOT_OPEN",    "STORE_FAILED",       "STORE_READ_ONLY", "STORE_LOCKED",          "NO_STORE",
+      "DLEDGER_STORE",     "DISK_FULL",          "SEGMENT_CREATE_FAILED", "PAGECACHE_BUSY",  "PAGE_UNREADABLE",
+      "CORRUPT_LOG",       "CORRUPT_QUEUE",      "CORRUPT_INDEX",   "CORRUPT_CHECKPOINT",    "FOREIGN_FILE",
+      "SEGMENT_SIZE_MISMATCH", "INDEX_SIZE_UNKNOWN", "UNSAFE_PATH", "SYNC_FAILED",           "IO_ERROR",
+      "APPEND_GAP",        "HANDLE_INVALID",     "UNKNOWN_ERROR",
+  };
+  static_assert(sizeof(kNames) / sizeof(kNames[0]) == static_cast<size_t>(Code::kCount));
+  const auto index = static_cast<size_t>(code);
+  return index < static_cast<size_t>(Code::kCount) ? kNames[index] : "UNKNOWN_ERROR";
+}
+
+Status Status::System(const char* call, const std::string& path, int error_number) {
+  Code code = Code::kIoError;
+  if (error_number == ENOSPC || error_number == EDQUOT) code = Code::kDiskFull;
+  if (error_number == ELOOP) code = Code::kUnsafePath;
+  char text[128] = {};
+  const char* reason = text;
+#if defined(__GLIBC__) && defined(_GNU_SOURCE)
+  reason = strerror_r(error_number, text, sizeof text);
+#else
+  if (strerror_r(error_number, text, sizeof text) != 0) reason = "unknown error";
+#endif
+  Status status = Error(code, std::string(call) + " failed: " + reason, path);
+  status.error_number = error_number;
+  return status;
+}
+
+}  // namespace millrace

@@ -1,0 +1,229 @@
+// The engine: composes log, queues, index, flushing and recovery into a store that many threads share.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "checkpoint.h"
+#include "commit_log.h"
+#include "consume_queue.h"
+#include "dispatch.h"
+#include "flusher.h"
+#include "index_file.h"
+#include "recovery.h"
+
+namespace millrace {
+
+struct StoreOptions {
+  std::string root;
+  std::string log_directory;         // empty: <root>/commitlog
+  int64_t segment_bytes = 0;         // 0: as the files have it, else 1 GiB
+  int64_t queue_file_bytes = 0;      // 0: as the files have it, else 6,000,000
+  int32_t index_slots = 0, index_entries = 0;  // 0: as the files have it, else 5 and 20 million
+  bool index_enabled = true;
+  bool rebuild_index = false;
+  bool read_only = false;
+  OnCorruption on_corruption = OnCorruption::kRefuse;
+  bool synchronous_flush = false;
+  bool visible_when_durable = false;
+  bool multi_dispatch = false, lmq = false;
+  bool check_crc = true;
+  Host store_host;
+  std::vector<int64_t> delay_levels_ms;
+  Flusher::Options flush;
+  int64_t checkpoint_interval_ms = 60000;
+  int64_t flush_timeout_ms = 5000;
+  int64_t pagecache_busy_ms = 1000;
+  int32_t max_message_bytes = 4 << 20;
+  // Limits of a pull, by whether the records lie near the end of the log (`memory_ratio` percent of the machine's memory) or far from it.
+  int64_t max_memory_bytes = 262144, max_memory_count = 32, max_disk_bytes = 65536, max_disk_count = 8;
+  int64_t memory_ratio = 40;
+  int64_t tail_budget_bytes = 32 << 20;
+  std::function<void(int64_t done, int64_t total)> on_progress;
+};
+
+enum class StoreState : int { kOpening, kOpen, kFailed, kClosing, kClosed };
+
+// Where one message went, or why it was refused.
+struct AppendOutcome {
+  Code code = Code::kOk;
+  int32_t size = 0;
+  int64_t log_offset = 0;
+  int64_t queue_offset = 0;
+  int64_t store_timestamp = 0;
+};
+
+// A thread's working memory for appends; reused, not shared.
+struct AppendBuffer {
+  std::vector<uint8_t> records;
+  std::vector<Placement> placements;
+  std::vector<int64_t> tag_codes;
+  std::vector<int32_t> hashes, hash_ends;
+  std::vector<size_t> accepted;  // index of the message that a placement is for
+};
+
+struct AppendMode {
+  bool all_or_nothing = false;  // one illegal message refuses all; the status has its index as `offset`
+  bool together = false;        // one topic, one queue, one segment
+};
+
+enum class PullStatus : int {
+  kFound,
+  kNoMatchedMessage,
+  kMessageWasRemoving,
+  kOffsetFoundNull,
+  kOffsetOverflowBadly,
+  kOffsetOverflowOne,
+  kOffsetTooSmall,
+  kNoMatchedLogicQueue,
+  kNoMessageInQueue,
+};
+
+struct PullRequest {
+  ConsumeQueue* queue = nullptr;  // null: unknown
+  int64_t offset = 0;
+  int64_t max_messages = 32;
+  int64_t max_bytes = 0;                 // 0: the store's limits alone
+  const std::vector<std::string>* tags = nullptr;  // null: all; compared by hash in the unit, then by the record's own tag
+  const std::vector<int32_t>* tag_hashes = nullptr;
+  bool touch_records = true;             // false: ranges alone, the records are not looked at (unless tags must be compared)
+  bool cached_only = false;              // true: stop with `would_block` when a page would have to come from disk
+};
+
+struct PullRange {
+  int64_t log_offset;
+  int64_t queue_offset;
+  int32_t size;
+};
+
+// A unit that does not point to a record of its queue: never delivered.
+struct UnitMismatch {
+  int64_t queue_offset, log_offset;
+  std::string reason;
+};
+
+struct PullOutcome {
+  PullStatus status = PullStatus::kNoMatchedLogicQueue;
+  int64_t next_offset = 0, min_offset = 0, max_offset = 0;
+  bool suggest_slave = false;
+  bool would_block = false;
+  int64_t bytes = 0;
+  std::vector<PullRange> ranges;
+  std::vector<UnitMismatch> mismatches;
+};
+
+class Store {
+ public:
+  // Opens, recovers, makes durable. On failure nothing was changed beyond what the status says (kCorruptLog: not a byte).
+  static Status Open(FileSystem* files, StoreOptions options, std::shared_ptr<Store>* out);
+  ~Store();
+
+  // Flushes, writes checkpoint and position, removes `abort` where everything is dispatched and durable, gives the lock back. Idempotent; the first
+  // call's status is everybody's.
+  Status Close();
+
+  StoreState state() const;
+  Status CheckOpen() const;
+  Status CheckWritable() const;
+  const StoreOptions& options() const { return options_; }
+  const RecoveryReport& recovery() const { return report_; }
+  bool read_only() const { return read_only_; }
+
+  // -- append --------------------------------------------------------------------------------------------------------------------------
+  // The queue of a topic, made when new; kMessageIllegal for a name that is not RocketMQ's.
+  Status Queue(std::string_view topic, int32_t queue_id, ConsumeQueue** out);
+  // Appends `count` messages in one go. `queues[i]` belongs to messages[i]. When it returns, the accepted ones are in the page cache, visible and
+  // dispatched; whether they are on disk is WaitFlushed's business.
+  Status Append(AppendBuffer* buffer, const MessageFields* messages, ConsumeQueue* const* queues, size_t count, AppendMode mode, AppendOutcome* outcomes);
+  // Log bytes of another store at exactly the end of this one (kAppendGap otherwise); records are dispatched as they become whole.
+  Status AppendRaw(int64_t log_offset, const uint8_t* bytes, size_t count);
+  // Blocks until the log is on disk up to `log_offset`; *done = false after the flush timeout.
+  Status WaitFlushed(int64_t log_offset, bool* done);
+  // Everything of the store on disk, checkpoint and position included.
+  Status FlushAll() { return WriteCheckpoints(false); }
+
+  // -- read ----------------------------------------------------------------------------------------------------------------------------
+  // Where the visible log ends: published, or flushed with visible_when_durable.
+  int64_t visible_end() const;
+  int64_t min_log_offset() const { return log_.min_offset(); }
+  ConsumeQueue* FindQueue(std::string_view topic, int32_t queue_id) const { return queues_.Get(topic, queue_id); }
+  int64_t VisibleMaxOffset(ConsumeQueue* queue) const;
+  Status Pull(const PullRequest& request, PullOutcome* outcome);
+  // Copies the records of a pull back to back. kPageUnreadable when a page could not be read; the copy is then worthless.
+  Status CopyRanges(const std::vector<PullRange>& ranges, uint8_t* out) const;
+  // Size of the whole record at `log_offset`, 0 when there is none. *cached = false when it would have to come from disk and `cached_only` is set.
+  Status RecordAt(int64_t log_offset, bool cached_only, int32_t* size, bool* cached) const;
+  // Whole records from `log_offset` on, up to `limit` bytes (one at least): how many bytes, and where the next read starts (over a segment's end).
+  Status LogRange(int64_t log_offset, int64_t limit, int64_t* start, int64_t* bytes, int64_t* next) const;
+  bool Cached(int64_t log_offset, int64_t bytes) const;
+  // Read-only stores: takes in what another process has appended.
+  Status Refresh();
+
+  CommitLog& log() { return log_; }
+  ConsumeQueues& queues() { return queues_; }
+  IndexFiles& index() { return index_; }
+  Flusher& flusher() { return flusher_; }
+  const DispatchRules& rules() const { return rules_; }
+
+  int64_t confirm_offset() const { return confirm_offset_.load(); }
+  void set_confirm_offset(int64_t offset) { confirm_offset_.store(offset); }
+
+ private:
+  Store(FileSystem* files, StoreOptions options, StorePaths paths);
+  Status Recover(bool log_exists);
+  Status TakeLock();
+  Status RemoveLeftovers();
+  Status WriteCheckpoints(bool closing);
+  Status WritePosition(bool clean);
+  void RunHousekeeper();
+  void NudgeHousekeeper();
+  void StopThreads();
+  Status DispatchRange(int64_t from, int64_t to, int64_t* dispatched);
+  static int64_t NowMs();
+
+  FileSystem* const files_;
+  StoreOptions options_;
+  const StorePaths paths_;
+  bool read_only_;
+  DispatchRules rules_;
+  CommitLog log_;
+  ConsumeQueues queues_;
+  IndexFiles index_;
+  Flusher flusher_;
+  PositionFile position_file_;
+  RecoveryReport report_;
+  int lock_fd_ = -1;
+
+  std::atomic<int> state_{static_cast<int>(StoreState::kOpening)};
+  std::atomic<bool> poisoned_{false};
+  std::timed_mutex append_mutex_;
+  int64_t raw_dispatched_ = 0;  // under append_mutex_
+  std::atomic<int64_t> last_timestamp_{0};
+  std::atomic<int64_t> confirm_offset_{-1};
+
+  std::mutex checkpoint_mutex_;  // position and checkpoint files
+  Position position_;
+  Checkpoint checkpoint_;
+
+  std::mutex close_mutex_;
+  bool close_done_ = false;
+  Status close_status_;
+
+  std::mutex housekeeper_mutex_;
+  std::condition_variable housekeeper_wake_;
+  bool housekeeper_stop_ = false, housekeeper_nudged_ = false;
+  std::atomic<bool> housekeeper_idle_{false};
+  std::atomic<int64_t> synced_position_{0};  // position_.synced, for the housekeeper's glance
+  int flush_listener_ = 0;
+  std::thread housekeeper_;
+};
+
+}  // namespace millrace

@@ -1,0 +1,66 @@
+#include "store_paths.h"
+
+#include <cstdio>
+
+namespace millrace {
+
+StorePaths StorePaths::Of(const std::string& root, const std::string& log) {
+  StorePaths paths;
+  paths.root = root;
+  paths.log = log.empty() ? root + "/commitlog" : log;
+  paths.work = root + "/millrace";
+  // A log outside the root may lie on another file system, and a rename can't cross: its files are born beside it.
+  paths.log_work = paths.log.compare(0, root.size() + 1, root + "/") == 0 ? paths.work : paths.log + ".millrace";
+  paths.queues = root + "/consumequeue";
+  paths.index = root + "/index";
+  paths.checkpoint = root + "/checkpoint";
+  paths.abort = root + "/abort";
+  paths.lock = root + "/lock";
+  paths.position = paths.work + "/position";
+  paths.queue_table = paths.work + "/queues";
+  return paths;
+}
+
+std::string SegmentName(int64_t from) {
+  char name[32];
+  snprintf(name, sizeof name, "%020lld", static_cast<long long>(from));
+  return name;
+}
+
+bool ParseSegmentName(std::string_view name, int64_t* from) {
+  if (name.size() != 20) return false;
+  uint64_t value = 0;
+  for (const char c : name) {
+    if (c < '0' || c > '9') return false;
+    if (value > (INT64_MAX - 9) / 10) return false;
+    value = value * 10 + static_cast<uint64_t>(c - '0');
+  }
+  *from = static_cast<int64_t>(value);
+  return true;
+}
+
+bool IsTopicName(std::string_view topic, size_t max_bytes) {
+  if (topic.empty() || topic.size() > max_bytes) return false;
+  for (const char c : topic) {
+    const bool legal = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '%' || c == '|' || c == '-' || c == '_';
+    if (!legal) return false;
+  }
+  return true;
+}
+
+Status CheckFolder(FileSystem* files, const std::string& path, bool make, bool* exists) {
+  FileInfo info;
+  MILLRACE_RETURN_IF_ERROR(files->Stat(path, &info, exists));
+  if (*exists) {
+    if (info.kind == DirectoryEntry::Kind::kLink)
+      return Status::Error(Code::kUnsafePath, "is a symbolic link where a folder of the store belongs", path);
+    if (info.kind != DirectoryEntry::Kind::kDirectory) return Status::Error(Code::kForeignFile, "is no folder", path);
+    return Status::Ok();
+  }
+  if (!make) return Status::Ok();
+  MILLRACE_RETURN_IF_ERROR(files->MakeDirectory(path));
+  *exists = true;
+  return Status::Ok();
+}
+
+}  // namespace millrace

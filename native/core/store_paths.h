@@ -1,0 +1,36 @@
+// Where everything of a store lies, and the names of its files. `work` and `log_work` are millrace's own folders, where files are born.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "file_system.h"
+#include "status.h"
+
+namespace millrace {
+
+struct StorePaths {
+  std::string root;
+  std::string log;       // commitlog/, or where storePathCommitLog says
+  std::string log_work;  // on the log's file system
+  std::string queues;    // consumequeue/
+  std::string index;     // index/
+  std::string work;      // millrace/
+  std::string checkpoint, abort, lock, position, queue_table;
+
+  static StorePaths Of(const std::string& root, const std::string& log);
+};
+
+// Twenty digits, as Java names a segment by its first byte.
+std::string SegmentName(int64_t from);
+// False unless the name is 20 ASCII digits of a non-negative number.
+bool ParseSegmentName(std::string_view name, int64_t* from);
+
+// RocketMQ's set: % | - _ 0-9 a-z A-Z, 1 to 127 bytes (255 where an existing directory has it: 5.x's retry topics). Nothing in it leaves a folder.
+bool IsTopicName(std::string_view topic, size_t max_bytes);
+
+// Refuses a symbolic link, or a file where a folder belongs; makes the folder where it is missing and `make` is set.
+Status CheckFolder(FileSystem* files, const std::string& path, bool make, bool* exists);
+
+}  // namespace millrace
