@@ -1,5 +1,5 @@
-// The core's test harness. TEST("a verdict") { … } registers a test, CHECK and CHECK_EQ fail it and go on; RunTests runs those whose name holds one of
-// the arguments, or all, and prints `N passed, N failed`.
+// The core's test harness. TEST("a verdict") { … } registers a test, CHECK and CHECK_EQ fail it and go on; RunTests
+// runs those whose name holds one of the arguments, or all, and prints `N passed, N failed`.
 #pragma once
 
 #include <cstdio>
@@ -48,7 +48,8 @@ std::string Show(const T& value) {
 
 template <typename A, typename B>
 void CheckEqual(const char* file, int line, const char* expressions, const A& actual, const B& expected) {
-  if (!(actual == expected)) Fail(file, line, std::string(expressions) + ": " + Show(actual) + " is not " + Show(expected));
+  if (!(actual == expected))
+    Fail(file, line, std::string(expressions) + ": " + Show(actual) + " is not " + Show(expected));
 }
 
 inline int RunTests(int argc, char** argv) {
@@ -71,12 +72,13 @@ inline int RunTests(int argc, char** argv) {
 
 #define MILLRACE_JOIN(a, b) a##b
 #define MILLRACE_NAME(a, b) MILLRACE_JOIN(a, b)
-#define TEST(name)                                                                                             \
-  static void MILLRACE_NAME(TestBody, __LINE__)();                                                             \
-  static const millrace::test::Registration MILLRACE_NAME(test_registration, __LINE__)(name, MILLRACE_NAME(TestBody, __LINE__)); \
+#define TEST(name)                                                                      \
+  static void MILLRACE_NAME(TestBody, __LINE__)();                                      \
+  static const millrace::test::Registration MILLRACE_NAME(test_registration, __LINE__)( \
+      name, MILLRACE_NAME(TestBody, __LINE__));                                         \
   static void MILLRACE_NAME(TestBody, __LINE__)()
-#define CHECK(condition)                                                              \
-  do {                                                                                \
+#define CHECK(condition)                                                                \
+  do {                                                                                  \
     if (!(condition)) millrace::test::Fail(__FILE__, __LINE__, #condition " is false"); \
   } while (false)
 #define CHECK_EQ(actual, expected) \

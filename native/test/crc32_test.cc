@@ -10,9 +10,12 @@ namespace {
 
 const uint8_t* Bytes(std::string_view text) { return reinterpret_cast<const uint8_t*>(text.data()); }
 
-TEST("Crc32 of the nine digits is the polynomial's check value") { CHECK_EQ(Crc32(Bytes("123456789"), 9), 0xCBF43926u); }
+TEST("Crc32 of the nine digits is the polynomial's check value") {
+  CHECK_EQ(Crc32(Bytes("123456789"), 9), 0xCBF43926u);
+}
 
-TEST("Crc32 by the processor's instructions equals Crc32 by tables, for every length and alignment up to a few blocks") {
+TEST(
+    "Crc32 by the processor's instructions equals Crc32 by tables, for every length and alignment up to a few blocks") {
   std::vector<uint8_t> data(700);
   for (size_t i = 0; i < data.size(); i++) data[i] = static_cast<uint8_t>(i * 167 + (i >> 3));
   for (size_t start = 0; start < 16; start++) {

@@ -1,0 +1,15 @@
+// Checks that the C++ files are formatted as .clang-format says, or formats them with --write. $CLANG_FORMAT takes the place of the packaged one.
+import { spawnSync } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+process.chdir(dirname(dirname(fileURLToPath(import.meta.url))))
+
+const files = readdirSync('native', { recursive: true }).filter((name) => /\.(cc|h)$/.test(name)).sort().map((name) => join('native', name))
+const command = process.env.CLANG_FORMAT ?? createRequire(import.meta.url)('clang-format').getNativeBinary()
+const mode = process.argv.includes('--write') ? ['-i'] : ['--dry-run', '-Werror']
+const { status, error } = spawnSync(command, [...mode, ...files], { stdio: 'inherit' })
+if (error) throw error
+process.exit(status ?? 1)
