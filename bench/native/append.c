@@ -1,0 +1,250 @@
+// limit append: the bytes of an append and nothing else — V1 records with CRC, queue units, index entries — by one thread.
+// write=pwrite gathers 256 KiB of records a call; write=mapped builds them in a mapping whose pages a second thread makes present ahead.
+#include "crc.h"
+#include "limit.h"
+
+enum { QUEUES = 4, UNIT = 20, UNITS_HELD = 4096, GATHER = 256 * 1024, SLOTS = 5000000, ENTRIES = 20000000, AHEAD_STEP = 4 << 20, AHEAD = 64 << 20 };
+static const size_t SEGMENT = 1 << 30;
+
+static inline uint8_t* put16(uint8_t* at, uint16_t v) {
+  v = __builtin_bswap16(v);
+  return (uint8_t*)memcpy(at, &v, 2) + 2;
+}
+static inline uint8_t* put32(uint8_t* at, uint32_t v) {
+  v = __builtin_bswap32(v);
+  return (uint8_t*)memcpy(at, &v, 4) + 4;
+}
+static inline uint8_t* put64(uint8_t* at, uint64_t v) {
+  v = __builtin_bswap64(v);
+  return (uint8_t*)memcpy(at, &v, 8) + 8;
+}
+static inline uint8_t* put_text(uint8_t* at, const char* text, size_t length) { return (uint8_t*)memcpy(at, text, length) + length; }
+
+static inline int32_t java_hash(int32_t seed, const char* text, size_t length) {
+  uint32_t h = (uint32_t)seed;
+  for (size_t i = 0; i < length; i++) h = h * 31 + (uint8_t)text[i];
+  return (int32_t)h;
+}
+
+struct queue {
+  int fd;
+  uint64_t next;
+  size_t held;
+  uint8_t units[UNIT * UNITS_HELD];
+};
+
+static void write_units(struct queue* queue) {
+  write_all(queue->fd, queue->units, queue->held * UNIT, (off_t)((queue->next - queue->held) * UNIT));
+  queue->held = 0;
+}
+
+// The index file, mapped whole: 5 million slots, 20 million entries.
+struct index {
+  uint8_t* base;
+  int64_t begin_ms;
+  uint32_t next;
+  uint32_t used_slots;
+};
+
+static void open_index(struct index* index, const char* dir, int number) {
+  char name[32];
+  snprintf(name, sizeof name, "index%d", number);
+  size_t bytes = 40 + 4ull * SLOTS + 20ull * ENTRIES;
+  int fd = create_file(dir, name, bytes);
+  if (index->base != NULL) munmap(index->base, bytes);
+  index->base = map_file(fd, bytes);
+  madvise(index->base, bytes, MADV_RANDOM);  // no read-ahead of holes
+  close(fd);
+  index->next = 1;
+}
+
+static inline void put_entry(struct index* index, int32_t hash, uint64_t offset, int64_t store_ms) {
+  uint32_t key = hash < 0 ? (uint32_t)-hash : (uint32_t)hash;
+  uint8_t* slot = index->base + 40 + 4ull * (key % SLOTS);
+  uint8_t* entry = index->base + 40 + 4ull * SLOTS + 20ull * index->next;
+  if (index->next == 1) {
+    index->begin_ms = store_ms;
+    put64(index->base, (uint64_t)store_ms);
+    put64(index->base + 16, offset);
+  }
+  put32(put64(put32(entry, key), offset), (uint32_t)((store_ms - index->begin_ms) / 1000));
+  uint32_t before;
+  memcpy(&before, slot, 4);
+  memcpy(entry + 16, &before, 4);
+  if (before == 0) index->used_slots++;
+  put32(slot, index->next++);
+  put64(index->base + 8, (uint64_t)store_ms);
+  put64(index->base + 24, offset);
+  put32(put32(index->base + 32, index->used_slots), index->next);
+}
+
+// Written by the writer: how far it is. Read by the thread that makes pages present, which also makes the segments.
+struct ahead {
+  const char* dir;
+  size_t total;
+  uint8_t** segments;
+  _Atomic size_t written, present;
+};
+
+static void* make_present(void* argument) {
+  struct ahead* ahead = argument;
+  for (size_t at = 0; at < ahead->total; at += AHEAD_STEP) {
+    if (at % SEGMENT == 0) {
+      char name[32];
+      snprintf(name, sizeof name, "%020zu", at);
+      int fd = create_file(ahead->dir, name, SEGMENT);
+      ahead->segments[at / SEGMENT] = map_file(fd, SEGMENT);
+      close(fd);
+    }
+    while (at >= atomic_load_explicit(&ahead->written, memory_order_acquire) + AHEAD) usleep(50);
+    uint8_t* address = ahead->segments[at / SEGMENT] + at % SEGMENT;
+#ifdef MADV_POPULATE_WRITE
+    if (madvise(address, AHEAD_STEP, MADV_POPULATE_WRITE) != 0)
+#endif
+      for (size_t page = 0; page < AHEAD_STEP; page += 4096) ((volatile uint8_t*)address)[page] = 0;
+    atomic_store_explicit(&ahead->present, at + AHEAD_STEP, memory_order_release);
+  }
+  return NULL;
+}
+
+int run_append(void) {
+  const char* dir = option("dir", NULL);
+  size_t count = (size_t)number("count", 1e6), body_bytes = (size_t)number("body", 1024);
+  bool keys = number("keys", 0) != 0, mapped = strcmp(option("write", "pwrite"), "mapped") == 0;
+  if (dir == NULL) fail("append needs dir=");
+  crc_prepare();
+  mkdir(dir, 0777);
+  uint8_t* bodies = random_bodies(body_bytes);
+
+  static struct queue queues[QUEUES];
+  for (int i = 0; i < QUEUES; i++) {
+    char name[32];
+    snprintf(name, sizeof name, "queue%d", i);
+    queues[i].fd = create_file(dir, name, 0);
+  }
+  struct index index = {0};
+  int index_files = 0;
+  if (keys) open_index(&index, dir, index_files++);
+
+  static const char topic[] = "bench";
+  const size_t topic_bytes = sizeof topic - 1, most = 91 + body_bytes + topic_bytes + 64;
+  const int64_t tag_code = java_hash(0, "tagA", 4);
+  const int32_t key_seed = java_hash(java_hash(0, topic, topic_bytes), "#", 1);
+
+  struct ahead ahead = {.dir = dir, .total = (count * most / SEGMENT + 1) * SEGMENT};
+  ahead.segments = calloc(ahead.total / SEGMENT + 1, sizeof *ahead.segments);
+  pthread_t helper;  // ends with the process
+  uint8_t* gather = NULL;
+  int fd = -1;
+  size_t segment_start = 0, gather_start = 0, position = 0, room = 0;
+  uint8_t* at = NULL;
+  if (mapped) {
+    pthread_create(&helper, NULL, make_present, &ahead);
+    while (atomic_load(&ahead.present) < AHEAD) usleep(50);
+    at = ahead.segments[0];
+    room = SEGMENT;
+  } else {
+    gather = at = malloc(GATHER + most);
+    fd = create_file(dir, "00000000000000000000", SEGMENT);
+    room = SEGMENT;
+  }
+
+  double cpu = cpu_seconds(), started = now();
+  for (size_t i = 0; i < count; i++) {
+    if (room < most + 8) {  // a blank record, and the next segment
+      put32(put32(at, (uint32_t)room), 0xCBD43194);
+      if (!mapped) {
+        write_all(fd, gather, (size_t)(at - gather) + 8, (off_t)(gather_start - segment_start));
+        close(fd);
+      }
+      position = segment_start += SEGMENT;
+      room = SEGMENT;
+      if (mapped) {
+        while (atomic_load_explicit(&ahead.present, memory_order_acquire) <= position) usleep(10);
+        at = ahead.segments[position / SEGMENT];
+      } else {
+        char name[32];
+        snprintf(name, sizeof name, "%020zu", position);
+        fd = create_file(dir, name, SEGMENT);
+        at = gather;
+        gather_start = position;
+      }
+    }
+    if (mapped && (i & 63) == 0) {
+      atomic_store_explicit(&ahead.written, position, memory_order_release);
+      while (atomic_load_explicit(&ahead.present, memory_order_acquire) < position + 64 * most && position + 64 * most < ahead.total) usleep(10);
+    }
+
+    char key[24];
+    size_t key_bytes = 0;
+    if (keys) {
+      char digits[20];
+      size_t n = 0, v = i;
+      do digits[n++] = (char)('0' + v % 10);
+      while ((v /= 10) > 0);
+      memcpy(key, "key", 3);
+      while (n > 0) key[3 + key_bytes++] = digits[--n];
+      key_bytes += 3;
+    }
+    const uint8_t* body = bodies + (i % BODIES) * body_bytes;
+    struct queue* queue = &queues[i % QUEUES];
+    int64_t time_ms = wall_ms();
+    uint16_t property_bytes = (uint16_t)(9 + (keys ? 6 + key_bytes : 0));
+    uint32_t size = (uint32_t)(91 + body_bytes + topic_bytes + property_bytes);
+
+    uint8_t* p = put32(put32(at, size), 0xDAA320A7);
+    p = put32(p, crc32_of(body, body_bytes) & 0x7FFFFFFF);
+    p = put32(put32(p, (uint32_t)(i % QUEUES)), 0);
+    p = put64(put64(p, queue->next), position);
+    p = put64(put32(p, 0), (uint64_t)time_ms);
+    p = put32(put32(p, 0x7F000001), 10911);
+    p = put64(p, (uint64_t)time_ms);
+    p = put32(put32(p, 0x7F000001), 10911);
+    p = put64(put32(p, 0), 0);
+    p = put32(p, (uint32_t)body_bytes);
+    p = put_text(p, (const char*)body, body_bytes);
+    *p++ = (uint8_t)topic_bytes;
+    p = put16(put_text(p, topic, topic_bytes), property_bytes);
+    p = put_text(p, "TAGS\001tagA", 9);
+    if (keys) p = put_text(put_text(p, "\002KEYS\001", 6), key, key_bytes);
+
+    uint8_t* unit = queue->units + queue->held * UNIT;
+    put64(put32(put64(unit, position), size), (uint64_t)tag_code);
+    queue->next++;
+    if (++queue->held == UNITS_HELD) write_units(queue);
+    if (keys) {
+      if (index.next == ENTRIES) open_index(&index, dir, index_files++);
+      put_entry(&index, java_hash(key_seed, key, key_bytes), position, time_ms);
+    }
+
+    position += size;
+    room -= size;
+    at = p;
+    if (!mapped && at - gather >= GATHER) {
+      write_all(fd, gather, (size_t)(at - gather), (off_t)(gather_start - segment_start));
+      gather_start = position;
+      at = gather;
+    }
+  }
+  if (!mapped) write_all(fd, gather, (size_t)(at - gather), (off_t)(gather_start - segment_start));
+  for (int i = 0; i < QUEUES; i++) write_units(&queues[i]);
+  double seconds = now() - started;
+  cpu = cpu_seconds() - cpu;
+  print_rate((double)count, seconds, cpu, (double)position);
+  return 0;
+}
+
+int run_check(void) {
+  crc_prepare();
+  uint8_t data[3000];
+  fill_random(data, sizeof data, 7);
+  for (size_t bytes = 0; bytes < 2990; bytes++) {
+    uint32_t slow = ~crc_bytes(0xFFFFFFFFu, data + bytes % 7, bytes), fast = crc32_of(data + bytes % 7, bytes);
+    if (slow != fast) fail("CRC of %zu bytes: %08x, not %08x", bytes, fast, slow);
+  }
+  double started = now();
+  uint32_t sum = 0;
+  for (int i = 0; i < 1000000; i++) sum += crc32_of(data + (i & 1), 1024);
+  printf("{\"crcBytesPerSecond\":%.0f,\"sum\":%u}\n", 1024e6 / (now() - started), sum);
+  return 0;
+}

@@ -1,0 +1,106 @@
+// limit NAME key=value…: what the machine allows, in plain C. Prints one JSON object.
+//   append   dir= count= body= keys=0|1 write=pwrite|mapped   records, queue units and index entries of so many messages
+//   sync     dir= count= body= way=extend|unwritten|zeroed|mapped   one fdatasync a record
+//   stream   dir= bytes=                                      so many bytes in segments, synced at the end
+//   paced    dir= rate= seconds= body=                        open loop: latency from the intended start, and stalls
+//   raw      dir= way=memcpy|pwrite|gathered bytes= piece=     nothing but the copy
+//   warm     dir= bytes=                                      writes and deletes a file, so that the next run meets used pages
+//   drop     dir=                                             drops the files of a folder and its subfolders from the page cache, and checks it
+//   check                                                     the fast CRC against the slow one
+#include "limit.h"
+
+static int argument_count;
+static char** arguments;
+
+const char* option(const char* name, const char* fallback) {
+  size_t length = strlen(name);
+  for (int i = 2; i < argument_count; i++) {
+    if (strncmp(arguments[i], name, length) == 0 && arguments[i][length] == '=') return arguments[i] + length + 1;
+  }
+  return fallback;
+}
+
+double number(const char* name, double fallback) {
+  const char* text = option(name, NULL);
+  return text == NULL ? fallback : strtod(text, NULL);
+}
+
+void fail(const char* format, ...) {
+  va_list list;
+  va_start(list, format);
+  fprintf(stderr, "limit: ");
+  vfprintf(stderr, format, list);
+  fprintf(stderr, "\n");
+  va_end(list);
+  exit(1);
+}
+
+double cpu_seconds(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+int create_file(const char* dir, const char* name, size_t bytes) {
+  char path[4096];
+  mkdir(dir, 0777);
+  snprintf(path, sizeof path, "%s/%s", dir, name);
+  int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd < 0) fail("open %s: %s", path, strerror(errno));
+  if (bytes > 0 && ftruncate(fd, (off_t)bytes) != 0) fail("ftruncate %s: %s", path, strerror(errno));
+  return fd;
+}
+
+void write_all(int fd, const void* data, size_t bytes, off_t offset) {
+  const uint8_t* at = data;
+  while (bytes > 0) {
+    ssize_t wrote = pwrite(fd, at, bytes, offset);
+    if (wrote < 0) {
+      if (errno == EINTR) continue;
+      fail("pwrite: %s", strerror(errno));
+    }
+    at += wrote;
+    offset += wrote;
+    bytes -= (size_t)wrote;
+  }
+}
+
+void* map_file(int fd, size_t bytes) {
+  void* base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (base == MAP_FAILED) fail("mmap: %s", strerror(errno));
+  return base;
+}
+
+void fill_random(uint8_t* out, size_t bytes, uint64_t seed) {
+  for (size_t i = 0; i + 8 <= bytes; i += 8) {
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    memcpy(out + i, &seed, 8);
+  }
+}
+
+uint8_t* random_bodies(size_t body_bytes) {
+  uint8_t* bodies = malloc(BODIES * body_bytes + 8);
+  fill_random(bodies, BODIES * body_bytes, 0x9E3779B97F4A7C15u);
+  return bodies;
+}
+
+void print_rate(double messages, double seconds, double cpu, double bytes) {
+  printf("{\"rate\":%.0f,\"cpuMicroseconds\":%.4f,\"bytesPerSecond\":%.0f,\"seconds\":%.4f}\n", messages / seconds, cpu * 1e6 / messages, bytes / seconds,
+         seconds);
+}
+
+int main(int argc, char** argv) {
+  static const struct {
+    const char* name;
+    int (*run)(void);
+  } commands[] = {{"append", run_append}, {"sync", run_sync}, {"stream", run_stream}, {"paced", run_paced},
+                  {"raw", run_raw},       {"warm", run_warm}, {"drop", run_drop},     {"check", run_check}};
+  argument_count = argc;
+  arguments = argv;
+  for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++) {
+    if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run();
+  }
+  fail("usage: limit append|sync|stream|paced|raw|warm|drop|check key=value…");
+}
