@@ -1,0 +1,35 @@
+/** Runs `crash-writer` and kills it at a moment nobody chose. */
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { WriterOptions } from './crash-writer.js'
+import { exitCode } from './java-peer.js'
+import type { Random } from './random.js'
+
+const program = fileURLToPath(new URL('crash-writer.js', import.meta.url))
+
+export interface CrashOptions extends Omit<WriterOptions, 'seed'> {
+  random: Random
+  /** Death comes within as many milliseconds of the store being open, or, in one case of five, of the process's start: it may hit recovery. */
+  killWithinMs: number
+}
+
+/** Resolves when the writer is dead, or has ended by itself with `close`; a writer that failed otherwise is an error that carries what it said. */
+export async function runWriter({ random, killWithinMs, ...options }: CrashOptions): Promise<void> {
+  const writer: WriterOptions = { ...options, seed: random.int(2 ** 31) }
+  const child = spawn(process.execPath, [program, JSON.stringify(writer)], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let complained = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complained += text
+  })
+  const kill = (ms: number): void => {
+    setTimeout(() => child.kill('SIGKILL'), ms).unref()
+  }
+  const delay = random.int(killWithinMs * 10) / 10
+  if (!options.close) {
+    if (random.chance(0.2)) kill(40 + delay)
+    else child.stdout.once('data', () => kill(delay))
+  }
+  child.stdout.resume()
+  const code = await exitCode(child)
+  if (code !== (options.close ? 0 : 'SIGKILL')) throw new Error(`the writer ended with ${code}: ${complained}\n${JSON.stringify(writer)}`)
+}

@@ -1,0 +1,67 @@
+import { cp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { MessageStore } from '#src/index.js'
+import { lost, readNotes, summary } from './acknowledged.js'
+import { runWriter } from './crash-peer.js'
+import { Random, rounds, seed } from './random.js'
+import { foundOf, queuesOf } from './rows.js'
+import { StorePeer } from './store-peer.js'
+
+t.setTimeout(600_000)
+
+/** So small that nearly every moment lies in the making of some file: a segment holds about 60 messages, a queue file 5, an index file 19 keys. */
+const settings = {
+  mappedFileSizeCommitLog: 16384,
+  mappedFileSizeConsumeQueue: 100,
+  maxHashSlotNum: 5,
+  maxIndexNum: 20,
+  maxMessageSize: 4096,
+}
+
+t.test('after a SIGKILL at any moment Java loads the directory and finds every acknowledged message', async (t) => {
+  t.comment(`MILLRACE_SEED=${seed}`)
+  const random = new Random(seed)
+  const java = await StorePeer.start()
+  t.teardown(() => java.end())
+  const root = t.testdir({})
+  let kills = 0
+  for (let store = 0; store < 12 * rounds; store++) {
+    const dir = join(root, `store-${store}`)
+    const notes = join(root, `notes-${store}`)
+    const flush = random.pick(['async', 'sync'] as const)
+    for (let kill = 0; kill < 5; kill++) {
+      const from = (await readNotes(notes)).length
+      await runWriter({
+        dir,
+        settings,
+        notes,
+        random,
+        flush,
+        from,
+        count: random.between(1, 800),
+        topics: random.between(1, 30),
+        killWithinMs: 60,
+        close: random.chance(0.15),
+      })
+      kills++
+      const acknowledged = await readNotes(notes)
+      const copy = join(root, 'copy')
+      await cp(dir, copy, { recursive: true })
+      const found = await java.check(copy, settings)
+      if (!found.loaded) t.fail(`Java does not load store ${store} after kill ${kill}`)
+      const missing = summary(lost(acknowledged, found.records, found.queues))
+      if (missing.count > 0) t.fail(`Java lacks messages of store ${store} after kill ${kill}`, missing)
+    }
+    const opened = await MessageStore.open(dir, { settings })
+    const acknowledged = await readNotes(notes)
+    t.same(
+      summary(lost(acknowledged, await foundOf(opened), await queuesOf(opened))),
+      { count: 0 },
+      `millrace finds all ${acknowledged.length} of store ${store}`,
+    )
+    await opened.close()
+    await rm(dir, { recursive: true, force: true })
+  }
+  t.comment(`${kills} kills`)
+})
