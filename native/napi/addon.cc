@@ -151,13 +151,16 @@ struct PoolWork {
   napi_async_work work = nullptr;
   napi_deferred deferred = nullptr;
   std::shared_ptr<Store> store;
+  napi_ref keep = nullptr;  // a value that must live until the answer is there
   Status status;
   std::function<void(PoolWork&)> run;
   std::function<napi_value(napi_env, PoolWork&)> finish;
 };
 
-napi_value RunOnPool(napi_env env, std::shared_ptr<Store> store, std::function<void(PoolWork&)> run, std::function<napi_value(napi_env, PoolWork&)> finish) {
+napi_value RunOnPool(napi_env env, std::shared_ptr<Store> store, std::function<void(PoolWork&)> run, std::function<napi_value(napi_env, PoolWork&)> finish,
+                     napi_value keep = nullptr) {
   auto* work = new PoolWork;
+  if (keep != nullptr) napi_create_reference(env, keep, 1, &work->keep);
   work->store = std::move(store);
   work->run = std::move(run);
   work->finish = std::move(finish);
@@ -173,6 +176,7 @@ napi_value RunOnPool(napi_env env, std::shared_ptr<Store> store, std::function<v
       [](napi_env e, napi_status, void* data) {
         std::unique_ptr<PoolWork> w(static_cast<PoolWork*>(data));
         napi_delete_async_work(e, w->work);
+        if (w->keep != nullptr) napi_delete_reference(e, w->keep);
         napi_value value = w->status.ok() ? w->finish(e, *w) : nullptr;
         if (w->status.ok() && value != nullptr) {
           napi_resolve_deferred(e, w->deferred, value);
@@ -460,8 +464,7 @@ napi_value QueueNumber(napi_env env, napi_callback_info info) {
     if (!status.ok()) return Throw(env, status);
   }
   if (queue == nullptr) return Number(env, -1);
-  handle->queues.push_back(queue);
-  return Number(env, static_cast<double>(handle->queues.size() - 1));
+  return Number(env, handle->NumberOf(queue));
 }
 
 // appendRaw(store, logOffset, bytes)
@@ -546,7 +549,7 @@ napi_value CreateTags(napi_env env, napi_callback_info info) {
 }
 
 // What pull writes into its Float64Array of numbers.
-enum PullNumber { kStatus, kNext, kMin, kMax, kSuggest, kCount, kBytes, kWouldBlock, kPullNumbers };
+enum PullNumber { kStatus, kNext, kMin, kMax, kSuggest, kCount, kBytes, kWouldBlock, kMismatches, kPullNumbers };
 
 struct PullArguments {
   PullRequest request;
@@ -587,27 +590,32 @@ void WriteNumbers(const PullOutcome& outcome, double* numbers) {
   numbers[kCount] = static_cast<double>(outcome.ranges.size());
   numbers[kBytes] = static_cast<double>(outcome.bytes);
   numbers[kWouldBlock] = outcome.would_block ? 1 : 0;
+  numbers[kMismatches] = static_cast<double>(outcome.mismatches.size());
 }
 
-napi_value MismatchValue(napi_env env, const PullOutcome& outcome) {
+// mismatches(store) → the units of the last pull that did not point to a record of their queue
+napi_value Mismatches(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = StoreHandle::From(env, arguments.at(0));
+  if (handle == nullptr) return nullptr;
   napi_value array = nullptr;
   napi_create_array(env, &array);
-  for (uint32_t i = 0; i < outcome.mismatches.size(); i++) {
-    const UnitMismatch& mismatch = outcome.mismatches[i];
+  for (uint32_t i = 0; i < handle->mismatches.size(); i++) {
+    const UnitMismatch& mismatch = handle->mismatches[i];
     napi_value row = Object(env);
     Set(env, row, "queueOffset", Number(env, static_cast<double>(mismatch.queue_offset)));
     Set(env, row, "logOffset", Number(env, static_cast<double>(mismatch.log_offset)));
     Set(env, row, "reason", String(env, mismatch.reason));
     napi_set_element(env, array, i, row);
   }
+  handle->mismatches.clear();
   return array;
 }
 
-// The value of a pull: bytes of the records, or nothing for ranges (they are in the numbers' tail); an array of mismatches where there are any.
+// The value of a pull: bytes of the records, or nothing for ranges, which are behind the numbers.
 napi_value PullValue(napi_env env, const PullOutcome& outcome, bool copy, double* numbers, size_t numbers_length, const std::vector<uint8_t>* copied,
                      Store& store, Status* status) {
   WriteNumbers(outcome, numbers);
-  if (!outcome.mismatches.empty()) return MismatchValue(env, outcome);
   if (!copy) {
     if (numbers_length < kPullNumbers + 2 * outcome.ranges.size()) {
       *status = Status::Error(Code::kInvalidArgument, "the array for the ranges is too short");
@@ -634,7 +642,7 @@ napi_value PullValue(napi_env env, const PullOutcome& outcome, bool copy, double
   return buffer;
 }
 
-// pull(store, queue, offset, maxMessages, maxBytes, mode, tags, numbers) → Buffer | mismatches | undefined; would-block is in the numbers
+// pull(store, queue, offset, maxMessages, maxBytes, mode, tags, numbers) → Buffer | undefined; would-block is in the numbers
 napi_value Pull(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   StoreHandle* handle = OpenHandle(env, arguments.at(0));
@@ -648,6 +656,7 @@ napi_value Pull(napi_env env, napi_callback_info info) {
   Status status = handle->store().Pull(pull.request, &outcome);
   if (!status.ok()) return Throw(env, status);
   napi_value value = PullValue(env, outcome, pull.copy, reinterpret_cast<double*>(numbers), bytes / sizeof(double), nullptr, handle->store(), &status);
+  if (!outcome.mismatches.empty()) handle->mismatches = std::move(outcome.mismatches);
   return status.ok() ? value : Throw(env, status);
 }
 
@@ -674,7 +683,7 @@ napi_value PullCold(napi_env env, napi_callback_info info) {
         copied->resize(static_cast<size_t>(outcome->bytes));
         work.status = work.store->CopyRanges(outcome->ranges, copied->data());
       },
-      [pull, outcome, copied](napi_env e, PoolWork& work) -> napi_value {
+      [pull, outcome, copied, handle](napi_env e, PoolWork& work) -> napi_value {
         napi_value buffer = nullptr, array = nullptr;
         void* data = nullptr;
         const size_t length = kPullNumbers + 2 * outcome->ranges.size();
@@ -682,10 +691,12 @@ napi_value PullCold(napi_env env, napi_callback_info info) {
         napi_create_typedarray(e, napi_float64_array, length, buffer, 0, &array);
         napi_value value = PullValue(e, *outcome, pull->copy, static_cast<double*>(data), length, copied.get(), *work.store, &work.status);
         napi_value result = Object(e);
+        if (!outcome->mismatches.empty() && !handle->released()) handle->mismatches = std::move(outcome->mismatches);
         Set(e, result, "numbers", array);
         if (value != nullptr) Set(e, result, "value", value);
         return result;
-      });
+      },
+      arguments.at(0));
 }
 
 // recordAt(store, logOffset) → Promise<Buffer | undefined>: resolved at once when its pages are in memory
@@ -891,6 +902,7 @@ napi_value Init(napi_env env, napi_value exports) {
   Export(env, exports, "createTags", CreateTags);
   Export(env, exports, "pull", Pull);
   Export(env, exports, "pullCold", PullCold);
+  Export(env, exports, "mismatches", Mismatches);
   Export(env, exports, "recordAt", RecordAt);
   Export(env, exports, "readLog", ReadLog);
   Export(env, exports, "listQueues", ListQueues);

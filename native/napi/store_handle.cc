@@ -96,6 +96,12 @@ void StoreHandle::WakeWhenFlushed(int64_t target) {
   flusher.Request(target);
 }
 
+uint32_t StoreHandle::NumberOf(ConsumeQueue* queue) {
+  const auto [found, added] = numbers_.try_emplace(queue, static_cast<uint32_t>(queues.size()));
+  if (added) queues.push_back(queue);
+  return found->second;
+}
+
 void StoreHandle::Hold(bool hold) {
   if (wake_ == nullptr) return;
   if (hold) {

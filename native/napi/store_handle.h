@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "../core/store.h"
@@ -32,7 +33,10 @@ class StoreHandle {
   // Lets go of the store. True for the last one, who closes it.
   bool Release();
 
-  std::vector<ConsumeQueue*> queues;  // by the numbers that TypeScript knows them by
+  // Queues by the numbers that TypeScript knows them by.
+  std::vector<ConsumeQueue*> queues;
+  uint32_t NumberOf(ConsumeQueue* queue);
+  std::vector<UnitMismatch> mismatches;  // of the last pull that met any
   AppendBuffer append_buffer;
 
   // Wakes TypeScript once when the log is flushed up to `target` (or the flush failed).
@@ -55,6 +59,7 @@ class StoreHandle {
   std::atomic<int64_t> waiting_for_{0};  // 0: nobody waits
   bool released_ = false;
   bool wrapped_ = false, cleaned_ = false;
+  std::unordered_map<ConsumeQueue*, uint32_t> numbers_;
 };
 
 }  // namespace millrace::js

@@ -142,3 +142,18 @@ export interface RecoveryReport {
 }
 
 export type StoreState = 'opening' | 'open' | 'failed' | 'closing' | 'closed'
+
+/** A queue unit that does not point to a message of its queue. */
+export interface UnitDamage {
+  readonly topic: string
+  readonly queueId: number
+  readonly queueOffset: number
+  readonly logOffset: number
+  readonly reason: string
+}
+
+/** A store that is open in this process, as another thread can take hold of it: structured-cloneable. */
+export interface StoreHandle {
+  readonly millraceStore: number
+  readonly hostHex: string
+}

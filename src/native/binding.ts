@@ -1,0 +1,157 @@
+/** The one import of the addon, and its types. Everything is flat: numbers, strings, bytes and opaque values in, the same out. */
+import bindings from 'bindings'
+import { fileURLToPath } from 'node:url'
+import { nativeError, storeError } from '../errors.js'
+
+declare const opaque: unique symbol
+/** An open store as this environment holds it. */
+export type NativeStore = { readonly [opaque]: 'store' }
+/** Tags of a pull, hashed once. */
+export type NativeTags = { readonly [opaque]: 'tags' }
+
+export interface NativeOpenOptions {
+  root: string
+  logDirectory?: string | undefined
+  segmentBytes?: number | undefined
+  queueFileBytes?: number | undefined
+  indexSlots?: number | undefined
+  indexEntries?: number | undefined
+  indexEnabled?: boolean | undefined
+  rebuildIndex?: boolean | undefined
+  readOnly?: boolean | undefined
+  /** 0 refuse, 1 open for reading, 2 cut. */
+  onCorruption?: number | undefined
+  synchronousFlush?: boolean | undefined
+  visibleWhenDurable?: boolean | undefined
+  multiDispatch?: boolean | undefined
+  lmq?: boolean | undefined
+  checkCrc?: boolean | undefined
+  /** Address in hex, colon, port. */
+  storeHost: string
+  delayLevelsMs?: readonly number[] | undefined
+  flushIntervalMs?: number | undefined
+  flushLeastPages?: number | undefined
+  flushThoroughIntervalMs?: number | undefined
+  flushTimeoutMs?: number | undefined
+  checkpointIntervalMs?: number | undefined
+  pagecacheBusyMs?: number | undefined
+  maxMessageBytes?: number | undefined
+  maxMemoryBytes?: number | undefined
+  maxMemoryCount?: number | undefined
+  maxDiskBytes?: number | undefined
+  maxDiskCount?: number | undefined
+  memoryRatio?: number | undefined
+  /** Failures on purpose, for tests; the grammar is in native/core/faulty_file_system.cc. */
+  faults?: string | undefined
+}
+
+export interface NativeReport {
+  cleanBefore: boolean
+  scannedFrom: number
+  scannedBytes: number
+  records: number
+  milliseconds: number
+  torn?: { logOffset: number; segment: string; bytes: number; reason: string; corrupt: boolean }
+  rebuiltQueues: { topic: string; queueId: number; reason: string }[]
+  rebuiltIndexEntries: number
+  removedLeftovers: string[]
+}
+
+export interface NativeInfo {
+  root: string
+  readOnly: boolean
+  segmentBytes: number
+  queueFileBytes: number
+  indexSlots: number
+  indexEntries: number
+  synchronousFlush: boolean
+  storeHostV6: boolean
+  /** Address and 4-byte port. */
+  storeHost: Buffer
+}
+
+export interface UnitMismatch {
+  queueOffset: number
+  logOffset: number
+  reason: string
+}
+
+/** Writes `count` messages from its block; a sum of 1 (one was refused) and 2 (not flushed in time). Mode: 1 all or nothing, 2 together, 4 wait. */
+export type NativeAppend = (blockBytes: number, count: number, mode: number, body?: Uint8Array) => number
+
+export interface Binding {
+  readonly constants: {
+    readonly codes: readonly string[]
+    readonly entryHeadBytes: number
+    readonly pullNumbers: number
+    readonly unitBytes: number
+    readonly recordMagic: number
+    readonly blankMagic: number
+    readonly crc32Method: string
+  }
+  setErrorFactory(factory: typeof nativeError): void
+  open(options: NativeOpenOptions, onProgress?: (done: number, total: number) => void): Promise<number>
+  attach(id: number, onFlushed: (flushed: number, error: Error | undefined) => void): NativeStore
+  close(store: NativeStore): Promise<void>
+  report(store: NativeStore): NativeReport
+  info(store: NativeStore): NativeInfo
+  numbers(store: NativeStore): number[]
+  setConfirmOffset(store: NativeStore, logOffset: number): void
+  createAppender(store: NativeStore, block: ArrayBuffer): NativeAppend
+  queue(store: NativeStore, topic: string, queueId: number, make: boolean): number
+  appendRaw(store: NativeStore, logOffset: number, bytes: Uint8Array): void
+  wakeWhenFlushed(store: NativeStore, logOffset: number): void
+  hold(store: NativeStore, whether: boolean): void
+  flush(store: NativeStore): Promise<void>
+  createTags(tags: readonly string[]): NativeTags
+  /** Mode: 0 the records' bytes, 1 their ranges behind the numbers. Nothing comes from disk: it says so in the numbers instead. */
+  pull(
+    store: NativeStore,
+    queue: number,
+    offset: number,
+    maxMessages: number,
+    maxBytes: number,
+    mode: number,
+    tags: NativeTags | undefined,
+    numbers: Float64Array
+  ): Buffer | undefined
+  pullCold(
+    store: NativeStore,
+    queue: number,
+    offset: number,
+    maxMessages: number,
+    maxBytes: number,
+    mode: number,
+    tags: NativeTags | undefined
+  ): Promise<{ numbers: Float64Array; value?: Buffer }>
+  /** The units of the last pull that did not point to a record of their queue. */
+  mismatches(store: NativeStore): UnitMismatch[]
+  recordAt(store: NativeStore, logOffset: number): Buffer | undefined | Promise<Buffer | undefined>
+  readLog(store: NativeStore, logOffset: number, maxBytes: number): Promise<{ bytes: Buffer; start: number; next: number }>
+  listQueues(store: NativeStore): (string | number)[]
+  bounds(store: NativeStore, queue: number): [min: number, max: number]
+  readUnits(store: NativeStore, queue: number, offset: number, count: number): Buffer
+  queryIndex(store: NativeStore, topic: string, key: string, limit: number, begin: number, end: number): number[]
+  refresh(store: NativeStore): void
+  crc32(bytes: Uint8Array, byTable?: boolean): number
+  tagHash(tag: string): number
+  indexHash(topic: string, key: string): number
+}
+
+function load(): Binding {
+  // From dist/native or, in the tests, build/test/src/native: the folder that holds package.json is found by walking up.
+  try {
+    const loaded = bindings({ bindings: 'millrace.node', module_root: packageRoot() }) as Binding
+    loaded.setErrorFactory(nativeError)
+    return loaded
+  } catch (cause) {
+    if (cause instanceof Error && 'tries' in cause) throw storeError('ADDON_NOT_FOUND', { cause })
+    throw cause
+  }
+}
+
+function packageRoot(): string {
+  return bindings.getRoot(fileURLToPath(import.meta.url))
+}
+
+export const binding: Binding = load()

@@ -1,0 +1,234 @@
+/**
+ * The memory through which messages reach the core: fields as flat values, one entry a message, many entries a crossing. The layout stands in
+ * native/napi/addon.cc; nothing of it reaches a file. The core writes its answer over each entry's head.
+ */
+import { storeError } from '../errors.js'
+import { parseHost } from '../format/host.js'
+import type { NativeAppend, NativeStore } from '../native/binding.js'
+import { binding } from '../native/binding.js'
+import type { QueueNumbers } from './queue-numbers.js'
+import type { MessageInput } from './types.js'
+
+const HEAD_BYTES = binding.constants.entryHeadBytes
+const BLOCK_BYTES = 1 << 20
+/** A body of this size is handed over where it lies instead of being copied into the block. */
+const OUTSIDE_BODY_BYTES = 64 << 10
+const HOST_BYTES = 20
+const NAME_END = 1
+const PROPERTY_END = 2
+/** A string of at most this many ASCII characters is written faster by hand. */
+const SHORT_STRING = 40
+
+const encoder = new TextEncoder()
+
+export class AppendBlock {
+  readonly #append: NativeAppend
+  readonly #bytes: Uint8Array
+  readonly #i32: Int32Array
+  readonly #f64: Float64Array
+  readonly #queues: QueueNumbers
+  readonly #allowOutside: boolean
+  #used = 0
+  #count = 0
+  #outside: Uint8Array | undefined
+
+  /** `allowOutside`: a large body may seal the block and be handed over where it lies. */
+  constructor(store: NativeStore, queues: QueueNumbers, blockBytes = BLOCK_BYTES, allowOutside = true) {
+    const block = new ArrayBuffer(blockBytes)
+    this.#queues = queues
+    this.#allowOutside = allowOutside
+    this.#append = binding.createAppender(store, block)
+    this.#bytes = new Uint8Array(block)
+    this.#i32 = new Int32Array(block)
+    this.#f64 = new Float64Array(block)
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** Bytes of the messages that wait in the block. */
+  get used(): number {
+    return this.#used
+  }
+
+  /** No further message can be put before the next commit. */
+  get sealed(): boolean {
+    return this.#outside !== undefined
+  }
+
+  /** Forgets the messages put since `count` and `used` were these. */
+  rewind(count: number, used: number): void {
+    this.#count = count
+    this.#used = used
+    this.#outside = undefined
+  }
+
+  clear(): void {
+    this.rewind(0, 0)
+  }
+
+  /**
+   * Puts a message; false when the block has no room for it and must be committed first.
+   * Throws MESSAGE_ILLEGAL or INVALID_ARGUMENT for what no store would take, and leaves the block as it was.
+   */
+  put(message: MessageInput): boolean {
+    if (message === null || typeof message !== 'object') throw storeError('INVALID_ARGUMENT', { what: 'message', value: message, allowed: 'an object' })
+    const { body, tags, keys, properties } = message
+    const queue = this.#queues.of(message.topic, message.queueId ?? 0, true)
+    const at = this.#used
+    const start = at >> 2
+
+    const text = typeof body === 'string' ? encoder.encode(body) : body
+    if (text !== undefined && !(text instanceof Uint8Array))
+      throw storeError('INVALID_ARGUMENT', { what: 'body', value: body, allowed: 'a Uint8Array or a string' })
+    const bodyBytes = text === undefined ? 0 : text.length
+    const outside = bodyBytes >= OUTSIDE_BODY_BYTES && this.#allowOutside
+    const keyText = keys === undefined ? '' : typeof keys === 'string' ? keys : joinKeys(keys)
+    // The room that is certainly enough; a string takes three bytes a character at most.
+    let room = HEAD_BYTES + 2 * HOST_BYTES + 3 * ((tags === undefined ? 0 : tags.length) + keyText.length) + (outside ? 0 : bodyBytes) + 16
+    if (properties !== undefined) for (const name in properties) room += 3 * (name.length + (properties[name] as string).length) + 8
+    if (this.#outside !== undefined || at + room > this.#bytes.length) {
+      if (this.#count > 0 || !this.#allowOutside) return false
+      throw storeError('PROPERTIES_SIZE_EXCEEDED', { bytes: room })
+    }
+
+    const i32 = this.#i32
+    let cursor = at + HEAD_BYTES
+    let hosts = 0
+    if (message.bornHost !== undefined) {
+      hosts = this.#putHost(cursor, message.bornHost)
+      cursor += HOST_BYTES
+    }
+    if (message.storeHost !== undefined) {
+      hosts |= this.#putHost(cursor, message.storeHost) << 8
+      cursor += HOST_BYTES
+    }
+    const tagsAt = cursor
+    if (tags !== undefined && tags !== '') cursor = this.#putString(cursor, tags, 'tags')
+    const keysAt = cursor
+    if (keyText !== '') cursor = this.#putString(cursor, keyText, 'keys')
+    const propertiesAt = cursor
+    if (properties !== undefined) cursor = this.#putProperties(cursor, properties)
+    const bodyAt = cursor
+    if (text !== undefined && !outside) {
+      this.#bytes.set(text, cursor)
+      cursor += bodyBytes
+    }
+    const entryBytes = (cursor - at + 7) & ~7
+
+    i32[start] = entryBytes
+    i32[start + 1] = queue
+    i32[start + 2] = int32(message.flag, 'flag')
+    i32[start + 3] = int32(message.sysFlag, 'sysFlag')
+    i32[start + 4] = int32(message.reconsumeTimes, 'reconsumeTimes')
+    i32[start + 5] = outside ? -bodyBytes - 1 : bodyBytes
+    i32[start + 6] = keysAt - tagsAt
+    i32[start + 7] = propertiesAt - keysAt
+    i32[start + 8] = bodyAt - propertiesAt
+    i32[start + 9] = hosts
+    const f64 = this.#f64
+    f64[(at >> 3) + 5] = message.bornTimestamp === undefined ? Date.now() : integer(message.bornTimestamp, 'bornTimestamp')
+    f64[(at >> 3) + 6] =
+      message.preparedTransactionOffset === undefined ? 0 : integer(message.preparedTransactionOffset, 'preparedTransactionOffset')
+    if (outside) this.#outside = text
+    this.#used = at + entryBytes
+    this.#count++
+    return true
+  }
+
+  /**
+   * Appends everything in the block in one crossing. The answers are read with `answer` until the next `put`; the block is empty afterwards.
+   * Throws when the store refused all of it.
+   */
+  commit(mode: number): number {
+    const used = this.#used
+    const count = this.#count
+    const outside = this.#outside
+    this.clear()
+    return outside === undefined ? this.#append(used, count, mode) : this.#append(used, count, mode, outside)
+  }
+
+  /** Length of the entry at `at`: the next one follows. */
+  entryBytes(at: number): number {
+    return this.#i32[at >> 2] as number
+  }
+
+  /** 0, or the number of a code. */
+  code(at: number): number {
+    return this.#i32[(at >> 2) + 1] as number
+  }
+
+  size(at: number): number {
+    return this.#i32[(at >> 2) + 2] as number
+  }
+
+  logOffset(at: number): number {
+    return this.#f64[(at >> 3) + 2] as number
+  }
+
+  queueOffset(at: number): number {
+    return this.#f64[(at >> 3) + 3] as number
+  }
+
+  storeTimestamp(at: number): number {
+    return this.#f64[(at >> 3) + 4] as number
+  }
+
+  #putString(at: number, text: string, what: string): number {
+    if (typeof text !== 'string') throw storeError('INVALID_ARGUMENT', { what, value: text, allowed: 'a string' })
+    const bytes = this.#bytes
+    const length = text.length
+    if (length <= SHORT_STRING) {
+      let i = 0
+      for (; i < length; i++) {
+        const c = text.charCodeAt(i)
+        if (c >= 0x80 || c === PROPERTY_END) break
+        bytes[at + i] = c
+      }
+      if (i === length) return at + length
+    }
+    if (text.includes('\u0002')) throw storeError('MESSAGE_ILLEGAL', { reason: `${what} contains the character U+0002, which ends a property` })
+    return at + encoder.encodeInto(text, bytes.subarray(at)).written
+  }
+
+  #putProperties(at: number, properties: Readonly<Record<string, string>>): number {
+    let cursor = at
+    for (const name in properties) {
+      if (name === 'TAGS' || name === 'KEYS')
+        throw storeError('INVALID_ARGUMENT', { what: `properties.${name}`, value: properties[name], allowed: `the field '${name.toLowerCase()}' instead` })
+      if (name === '' || name.includes('\u0001')) throw storeError('MESSAGE_ILLEGAL', { reason: `a property's name is empty or contains U+0001` })
+      if (cursor > at) this.#bytes[cursor++] = PROPERTY_END
+      cursor = this.#putString(cursor, name, 'a property name')
+      this.#bytes[cursor++] = NAME_END
+      cursor = this.#putString(cursor, properties[name] as string, `properties.${name}`)
+    }
+    return cursor
+  }
+
+  #putHost(at: number, text: string): number {
+    const host = parseHost(text)
+    if (host === undefined) throw storeError('INVALID_ARGUMENT', { what: 'host', value: text, allowed: "'ip:port' or '[ip6]:port'" })
+    this.#bytes.set(host.address, at)
+    // Behind an IPv4 address lie 12 unused bytes: the port is always at 16.
+    new DataView(this.#bytes.buffer).setInt32(at + 16, host.port, true)
+    return host.address.length
+  }
+}
+
+function joinKeys(keys: readonly string[]): string {
+  for (const key of keys)
+    if (typeof key !== 'string' || key.includes(' ')) throw storeError('INVALID_ARGUMENT', { what: 'keys', value: key, allowed: 'strings without a space' })
+  return keys.length === 1 ? (keys[0] as string) : keys.join(' ')
+}
+
+function int32(value: number | undefined, what: string): number {
+  if (value === undefined) return 0
+  if ((value | 0) !== value) throw storeError('INVALID_ARGUMENT', { what, value, allowed: 'a 32-bit whole number' })
+  return value
+}
+
+function integer(value: number, what: string): number {
+  if (!Number.isSafeInteger(value)) throw storeError('INVALID_ARGUMENT', { what, value, allowed: 'a safe whole number' })
+  return value
+}

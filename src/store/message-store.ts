@@ -1,0 +1,285 @@
+/** The store: composes log, queues, index, flush policy and reading over one open native store. */
+import { storeError } from '../errors.js'
+import { decodeMessageId } from '../format/message-id.js'
+import type { NativeInfo, NativeStore } from '../native/binding.js'
+import { binding } from '../native/binding.js'
+import { Appender } from './appender.js'
+import { CommitLog } from './commit-log.js'
+import { ConsumeQueue } from './consume-queue.js'
+import { IndexFiles } from './index-files.js'
+import type { Message } from './message.js'
+import { followMessages } from './messages.js'
+import type { CheckedOptions, FaultOptions, StoreOptions } from './options.js'
+import { checkOptions } from './options.js'
+import { QueueNumbers } from './queue-numbers.js'
+import { Reader } from './reader.js'
+import type {
+  AppendBatchOptions,
+  AppendOptions,
+  AppendResult,
+  MessageInput,
+  MessagesOptions,
+  PullOptions,
+  PullResult,
+  QueueInfo,
+  RangePullResult,
+  RawPullResult,
+  RecoveryReport,
+  StoreHandle,
+  StoreState,
+  UnitDamage
+} from './types.js'
+
+const STATES: readonly StoreState[] = ['opening', 'open', 'failed', 'closing', 'closed']
+
+export class MessageStore {
+  /** Where it lies. */
+  readonly directory: string
+  readonly readOnly: boolean
+  /** What `open` found and did. */
+  readonly recovery: RecoveryReport
+  readonly commitLog: CommitLog
+  readonly index: IndexFiles
+  readonly #native: NativeStore
+  readonly #id: number
+  readonly #queues: QueueNumbers
+  readonly #appender: Appender
+  readonly #reader: Reader
+  readonly #hostHex: string
+  readonly #appended = new Set<() => void>()
+  #closing: Promise<void> | undefined
+  #closed = false
+
+  /**
+   * Opens the store in a directory, and makes one where there is none. Recovers what a crash left, and makes it durable before it serves it.
+   * Rejects with STORE_LOCKED, CORRUPT_LOG, FOREIGN_FILE, SEGMENT_SIZE_MISMATCH and others; see docs/errors.md.
+   */
+  static async open(directory: string, options?: StoreOptions): Promise<MessageStore> {
+    const checked = checkOptions(directory, options as StoreOptions & FaultOptions)
+    try {
+      return new MessageStore(await binding.open(checked.native, checked.onProgress), checked)
+    } catch (error) {
+      // Damage that may be read around is opened again without the lock.
+      if ((error as { code?: string }).code !== 'CORRUPT_LOG' || options?.onCorruption !== 'readOnly') throw error
+      checked.native.readOnly = true
+      return new MessageStore(await binding.open(checked.native, checked.onProgress), checked)
+    }
+  }
+
+  /** Takes hold of a store that another thread of this process has open; it closes with the last one who closes it. */
+  static attach(handle: StoreHandle, options: Omit<StoreOptions, 'settings' | 'readOnly'> = {}): MessageStore {
+    if (typeof handle?.millraceStore !== 'number') throw storeError('HANDLE_INVALID', { reason: 'this is no handle of a store' })
+    return new MessageStore(handle.millraceStore, checkOptions('.', options))
+  }
+
+  private constructor(id: number, options: CheckedOptions) {
+    this.#id = id
+    this.#native = binding.attach(id, (flushed, error) => this.#appender.onFlushed(flushed, error))
+    const info: NativeInfo = binding.info(this.#native)
+    this.directory = info.root
+    this.readOnly = info.readOnly
+    this.recovery = binding.report(this.#native)
+    this.#hostHex = info.storeHost.toString('hex').toUpperCase()
+    this.#queues = new QueueNumbers(this.#native)
+    this.#appender = new Appender(this.#native, this.#queues, {
+      synchronous: info.synchronousFlush,
+      timeoutMs: options.policy.kind === 'sync' ? options.policy.timeoutMs : 5000,
+      maxWaitingAppends: options.maxWaitingAppends,
+      maxWaitingBytes: options.maxWaitingBytes,
+      whenFull: options.whenFull,
+      hostHex: this.#hostHex,
+      replication: options.replication,
+      onAppended: () => {
+        if (this.#appended.size > 0) for (const wake of this.#appended) wake()
+      }
+    })
+    this.#reader = new Reader(this.#native, this.#queues, this.readOnly, options.onDamage ?? warn)
+    this.commitLog = new CommitLog(this.#native, info)
+    this.index = new IndexFiles(this.#native, info)
+  }
+
+  /** A plain value for `attach` in another thread. */
+  get handle(): StoreHandle {
+    return { millraceStore: this.#id, hostHex: this.#hostHex }
+  }
+
+  get state(): StoreState {
+    if (this.#closed) return 'closed'
+    if (this.#closing !== undefined) return 'closing'
+    return STATES[binding.numbers(this.#native)[0] as number] as StoreState
+  }
+
+  /** First byte of the log that is still there. */
+  get minLogOffset(): number {
+    return this.commitLog.minOffset
+  }
+
+  /** Where the visible log ends. */
+  get maxLogOffset(): number {
+    return this.commitLog.maxOffset
+  }
+
+  /** Everything below is on disk. */
+  get flushedLogOffset(): number {
+    return this.commitLog.flushedOffset
+  }
+
+  /** Appends one message; settles when the flush policy's promise holds. The body belongs to the store until then. */
+  append(message: MessageInput, options?: AppendOptions): Promise<AppendResult> {
+    const error = this.#notWritable()
+    return error === undefined ? this.#appender.append(message, options) : Promise.reject(error)
+  }
+
+  /** Appends one message and returns when the flush policy's promise holds: under sync flush it blocks for one fdatasync. */
+  appendSync(message: MessageInput, options?: AppendOptions): AppendResult {
+    this.#assertWritable()
+    return this.#appender.appendSync(message, options)
+  }
+
+  /** Appends many, of any topics and queues, in one crossing. All are checked before any is written: one bad message refuses all (`error.index`). */
+  async appendBatch(messages: readonly MessageInput[], options?: AppendBatchOptions): Promise<AppendResult[]> {
+    this.#assertWritable()
+    return this.#appender.appendBatch(messages, options)
+  }
+
+  appendBatchSync(messages: readonly MessageInput[], options?: AppendBatchOptions): AppendResult[] {
+    this.#assertWritable()
+    return this.#appender.appendBatchSync(messages, options)
+  }
+
+  /** Log bytes of another store at exactly the end of this one (APPEND_GAP otherwise): for a replica. */
+  appendRaw(logOffset: number, bytes: Uint8Array): void {
+    this.#assertWritable()
+    this.#appender.commit()
+    binding.appendRaw(this.#native, logOffset, bytes)
+    for (const wake of this.#appended) wake()
+  }
+
+  /** Messages of a queue from an offset on, at most what RocketMQ's limits allow at once. */
+  async pull(options: PullOptions): Promise<PullResult> {
+    this.#assertOpen()
+    return this.#reader.pull(options)
+  }
+
+  /** The same as records back to back, undecoded. */
+  async pullRaw(options: PullOptions): Promise<RawPullResult> {
+    this.#assertOpen()
+    return this.#reader.pullRaw(options)
+  }
+
+  /** The same as ranges of the log; no record is touched unless tags must be compared. */
+  async pullRanges(options: PullOptions): Promise<RangePullResult> {
+    this.#assertOpen()
+    return this.#reader.pullRanges(options)
+  }
+
+  /** The messages of a queue in order. With `follow` it waits for new ones; `signal` stops it. */
+  messages(options: MessagesOptions): AsyncIterableIterator<Message> {
+    return followMessages(this, options, this.#appended)
+  }
+
+  /** The message whose record starts at a log offset; undefined when none does. */
+  async messageAt(logOffset: number): Promise<Message | undefined> {
+    this.#assertOpen()
+    return this.commitLog.messageAt(logOffset)
+  }
+
+  /** By offset message id. */
+  async messageById(messageId: string): Promise<Message | undefined> {
+    const id = decodeMessageId(messageId)
+    if (id === undefined)
+      throw storeError('INVALID_ARGUMENT', { what: 'messageId', value: messageId, allowed: '32 or 56 hexadecimal digits of an offset message id' })
+    return this.messageAt(Number(id.logOffset))
+  }
+
+  /** Every record of the log in order, those outside queues included. */
+  records(range: { from?: number; to?: number } = {}): AsyncIterableIterator<Message> {
+    this.#assertOpen()
+    return this.commitLog.records(range)
+  }
+
+  topics(): string[] {
+    return [...new Set(this.queues().map(({ topic }) => topic))]
+  }
+
+  queues(topic?: string): QueueInfo[] {
+    this.#assertOpen()
+    if (this.readOnly) binding.refresh(this.#native)
+    const flat = binding.listQueues(this.#native)
+    const queues: QueueInfo[] = []
+    for (let i = 0; i < flat.length; i += 4) {
+      if (topic !== undefined && flat[i] !== topic) continue
+      queues.push({
+        topic: flat[i] as string,
+        queueId: flat[i + 1] as number,
+        minOffset: flat[i + 2] as number,
+        maxOffset: flat[i + 3] as number
+      })
+    }
+    return queues
+  }
+
+  /** First offset of a queue, and the one that its next message gets; 0 and 0 for an unknown queue. */
+  bounds(topic: string, queueId: number): { minOffset: number; maxOffset: number } {
+    this.#assertOpen()
+    if (this.readOnly) binding.refresh(this.#native)
+    const number = this.#queues.of(topic, queueId, false)
+    if (number < 0) return { minOffset: 0, maxOffset: 0 }
+    const [minOffset, maxOffset] = binding.bounds(this.#native, number)
+    return { minOffset, maxOffset }
+  }
+
+  /** One queue's units. */
+  consumeQueue(topic: string, queueId: number): ConsumeQueue {
+    this.#assertOpen()
+    return new ConsumeQueue(this.#native, topic, queueId, this.#queues)
+  }
+
+  /** Log, queues, index, checkpoint: everything appended so far is on disk when it settles. */
+  async flush(): Promise<void> {
+    this.#assertWritable()
+    this.#appender.commit()
+    await binding.flush(this.#native)
+  }
+
+  /** Flushes, writes the checkpoint and gives the lock back. Any number of calls; appends that wait settle first. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<void> {
+    await this.#appender.drain()
+    try {
+      await binding.close(this.#native)
+    } finally {
+      this.#closed = true
+      for (const wake of this.#appended) wake()
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw storeError('STORE_NOT_OPEN', { state: this.#closed ? 'closed' : 'closing' })
+  }
+
+  #notWritable(): Error | undefined {
+    if (this.#closing !== undefined) return storeError('STORE_NOT_OPEN', { state: this.#closed ? 'closed' : 'closing' })
+    if (this.readOnly) return storeError('STORE_READ_ONLY', { path: this.directory })
+    return undefined
+  }
+
+  #assertWritable(): void {
+    const error = this.#notWritable()
+    if (error !== undefined) throw error
+  }
+}
+
+function warn({ topic, queueId, queueOffset, logOffset, reason }: UnitDamage): void {
+  process.emitWarning(`unit ${queueOffset} of queue ${queueId} of topic '${topic}' (log offset ${logOffset}) ${reason}; it is not delivered`, {
+    code: 'MILLRACE_QUEUE_DAMAGE'
+  })
+}

@@ -1,0 +1,51 @@
+/** The messages of a queue as an async iterator: batches inside, waiting at the end where asked to. */
+import type { Message } from './message.js'
+import type { MessageStore } from './message-store.js'
+import type { MessagesOptions } from './types.js'
+
+/** Appends of this environment wake a follower at once; those of another thread or process are looked for so often. */
+const LOOK_MS = 10
+
+export async function* followMessages(
+  store: MessageStore,
+  { topic, queueId, from, tags, filter, follow = false, signal, batch = 32 }: MessagesOptions,
+  appended: Set<() => void>
+): AsyncIterableIterator<Message> {
+  let offset = from ?? store.bounds(topic, queueId).minOffset
+  const options = { topic, queueId, maxMessages: batch, ...(tags === undefined ? {} : { tags }), ...(filter === undefined ? {} : { filter }) }
+  while (signal?.aborted !== true) {
+    const page = await store.pull({ ...options, offset })
+    for (const message of page.messages) {
+      if (signal?.aborted) return
+      yield message
+    }
+    switch (page.status) {
+      case 'FOUND':
+      case 'NO_MATCHED_MESSAGE':
+      case 'MESSAGE_WAS_REMOVING':
+      case 'OFFSET_FOUND_NULL':
+      case 'OFFSET_TOO_SMALL':
+        offset = page.nextOffset
+        break
+      default:
+        // At the end (or behind it, where a new queue will come to it).
+        if (!follow) return
+        await somethingAppended(appended, signal)
+        if (store.state === 'closing' || store.state === 'closed') return
+    }
+  }
+}
+
+function somethingAppended(appended: Set<() => void>, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const wake = (): void => {
+      clearTimeout(timer)
+      appended.delete(wake)
+      signal?.removeEventListener('abort', wake)
+      resolve()
+    }
+    const timer = setTimeout(wake, LOOK_MS)
+    appended.add(wake)
+    signal?.addEventListener('abort', wake, { once: true })
+  })
+}

@@ -1,0 +1,150 @@
+/** What `open` may be told, and how it reaches the core. */
+import { isAbsolute, resolve } from 'node:path'
+import { storeError } from '../errors.js'
+import { parseHost } from '../format/host.js'
+import { parseDelayLevels } from '../format/delay-level.js'
+import type { NativeOpenOptions } from '../native/binding.js'
+import type { FlushPolicy } from './flush-policy.js'
+import { AsyncFlush, flushPolicy, SyncFlush } from './flush-policy.js'
+import type { Replication } from './replication.js'
+import type { StoreSettings } from './settings.js'
+import { defaultSettings } from './settings.js'
+import type { UnitDamage } from './types.js'
+
+export interface StoreOptions {
+  /** Default 'async', as RocketMQ's: an append survives the death of the process, a power cut may take the last half second. */
+  flush?: 'async' | 'sync' | FlushPolicy
+  /** 'durable' hides records until they are on disk. Default 'now', as RocketMQ's. */
+  visible?: 'now' | 'durable'
+  /** Takes no lock and writes nothing; works while another process writes. */
+  readOnly?: boolean
+  /** What to do about damage that is no torn tail. Default 'refuse'. */
+  onCorruption?: 'refuse' | 'readOnly' | 'cut'
+  /** Makes the index anew from the log. */
+  rebuildIndex?: boolean
+  /** RocketMQ's MessageStoreConfig, by its own names. File sizes are found from the files where they are not given. */
+  settings?: Partial<StoreSettings>
+  /** Stands in records and message ids. Default '127.0.0.1:10911'. */
+  storeHost?: string
+  /** Appends that may wait for the disk or the log. Default 100,000. */
+  maxWaitingAppends?: number
+  /** Their bytes. Default 256 MiB. */
+  maxWaitingBytes?: number
+  /** What an append beyond these limits does. Default 'wait'. */
+  whenFull?: 'wait' | 'reject'
+  /** Waited for after the flush. */
+  replication?: Replication
+  /** Bytes scanned of bytes to scan, while a long recovery runs. */
+  onProgress?: (done: number, total: number) => void
+  /** A queue unit that does not point to a message of its queue; the message is not delivered. Default: a process warning. */
+  onDamage?: (damage: UnitDamage) => void
+  /** How often queues, index and checkpoint are made durable while messages come in. Default 60,000 (flushConsumeQueueThoroughInterval). */
+  checkpointIntervalMs?: number
+}
+
+/** For tests of the store itself: failures on purpose. */
+export interface FaultOptions {
+  faults?: string
+}
+
+const DEFAULT_HOST = '127.0.0.1:10911'
+const ON_CORRUPTION = ['refuse', 'readOnly', 'cut'] as const
+
+export interface CheckedOptions {
+  native: NativeOpenOptions
+  policy: FlushPolicy
+  maxWaitingAppends: number
+  maxWaitingBytes: number
+  whenFull: 'wait' | 'reject'
+  replication: Replication | undefined
+  onProgress: ((done: number, total: number) => void) | undefined
+  onDamage: ((damage: UnitDamage) => void) | undefined
+}
+
+/** Throws INVALID_ARGUMENT for what can't be meant. */
+export function checkOptions(directory: string, options: StoreOptions & FaultOptions = {}): CheckedOptions {
+  if (typeof directory !== 'string' || directory === '') throw invalid('directory', directory, 'a path')
+  if (options === null || typeof options !== 'object') throw invalid('options', options, 'an object')
+  const settings = options.settings ?? {}
+  const all: StoreSettings = { ...defaultSettings(), ...settings }
+  const fromSettings = settings.flushDiskType === 'SYNC_FLUSH' ? new SyncFlush({ timeoutMs: all.syncFlushTimeout }) : new AsyncFlush()
+  const policy = options.flush === undefined ? fromSettings : flushPolicy(options.flush)
+  if (policy === undefined) throw invalid('flush', options.flush, "'async', 'sync', a SyncFlush or an AsyncFlush")
+  oneOf('visible', options.visible, ['now', 'durable'])
+  oneOf('onCorruption', options.onCorruption, ON_CORRUPTION)
+  oneOf('whenFull', options.whenFull, ['wait', 'reject'])
+  for (const name of ['readOnly', 'rebuildIndex'] as const)
+    if (options[name] !== undefined && typeof options[name] !== 'boolean') throw invalid(name, options[name], 'a boolean')
+  for (const name of ['onProgress', 'onDamage'] as const)
+    if (options[name] !== undefined && typeof options[name] !== 'function') throw invalid(name, options[name], 'a function')
+  if (options.replication !== undefined && typeof options.replication?.waitFor !== 'function')
+    throw invalid('replication', options.replication, 'an object with waitFor()')
+  const onCorruption = options.onCorruption ?? 'refuse'
+  const synchronous = policy.kind === 'sync'
+  const asynchronous = policy.kind === 'async' ? policy : undefined
+  return {
+    native: {
+      root: resolve(directory),
+      logDirectory: settings.storePathCommitLog ? absolute(settings.storePathCommitLog) : undefined,
+      segmentBytes: settings.mappedFileSizeCommitLog,
+      queueFileBytes: settings.mappedFileSizeConsumeQueue,
+      indexSlots: settings.maxHashSlotNum,
+      indexEntries: settings.maxIndexNum,
+      indexEnabled: all.messageIndexEnable,
+      rebuildIndex: options.rebuildIndex,
+      readOnly: options.readOnly === true || onCorruption === 'readOnly' ? options.readOnly : undefined,
+      onCorruption: ON_CORRUPTION.indexOf(onCorruption),
+      synchronousFlush: synchronous,
+      visibleWhenDurable: options.visible === 'durable',
+      multiDispatch: all.enableMultiDispatch,
+      lmq: all.enableLmq,
+      checkCrc: all.checkCRCOnRecover,
+      storeHost: nativeHost(options.storeHost ?? DEFAULT_HOST),
+      delayLevelsMs: parseDelayLevels(all.messageDelayLevel),
+      flushIntervalMs: asynchronous?.intervalMs ?? all.flushIntervalCommitLog,
+      flushLeastPages: asynchronous?.leastPages ?? all.flushCommitLogLeastPages,
+      flushThoroughIntervalMs: asynchronous?.thoroughIntervalMs ?? all.flushCommitLogThoroughInterval,
+      flushTimeoutMs: policy.kind === 'sync' ? policy.timeoutMs : all.syncFlushTimeout,
+      checkpointIntervalMs: options.checkpointIntervalMs ?? all.flushConsumeQueueThoroughInterval,
+      pagecacheBusyMs: all.osPageCacheBusyTimeOutMills,
+      maxMessageBytes: all.maxMessageSize,
+      maxMemoryBytes: all.maxTransferBytesOnMessageInMemory,
+      maxMemoryCount: all.maxTransferCountOnMessageInMemory,
+      maxDiskBytes: all.maxTransferBytesOnMessageInDisk,
+      maxDiskCount: all.maxTransferCountOnMessageInDisk,
+      memoryRatio: all.accessMessageInMemoryMaxRatio,
+      faults: options.faults
+    },
+    policy,
+    maxWaitingAppends: positive('maxWaitingAppends', options.maxWaitingAppends, 100_000),
+    maxWaitingBytes: positive('maxWaitingBytes', options.maxWaitingBytes, 256 << 20),
+    whenFull: options.whenFull ?? 'wait',
+    replication: options.replication,
+    onProgress: options.onProgress,
+    onDamage: options.onDamage
+  }
+}
+
+function invalid(what: string, value: unknown, allowed: string): Error {
+  return storeError('INVALID_ARGUMENT', { what, value, allowed })
+}
+
+function oneOf(what: string, value: unknown, allowed: readonly string[]): void {
+  if (value !== undefined && !allowed.includes(value as string)) throw invalid(what, value, allowed.map((word) => `'${word}'`).join(' or '))
+}
+
+function positive(what: string, value: number | undefined, otherwise: number): number {
+  if (value === undefined) return otherwise
+  if (!Number.isSafeInteger(value) || value < 1) throw invalid(what, value, 'a whole number above 0')
+  return value
+}
+
+function absolute(path: string): string {
+  return isAbsolute(path) ? path : resolve(path)
+}
+
+function nativeHost(text: string): string {
+  const host = parseHost(text)
+  if (host === undefined) throw invalid('storeHost', text, "'ip:port' or '[ip6]:port'")
+  return `${Buffer.from(host.address).toString('hex')}:${host.port}`
+}

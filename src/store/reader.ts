@@ -1,0 +1,159 @@
+/** Pulls for one environment: by the core at once where everything is in memory, on the pool where a page must come from disk. */
+import { storeError } from '../errors.js'
+import type { NativeStore, NativeTags } from '../native/binding.js'
+import { binding } from '../native/binding.js'
+import { readQueueUnit, UNIT_BYTES } from '../format/queue-unit.js'
+import { Message } from './message.js'
+import type { QueueNumbers } from './queue-numbers.js'
+import { TagFilter } from './tag-filter.js'
+import type { MessageFilter, PullOptions, PullResult, PullStatus, RangePullResult, RawPullResult, UnitDamage } from './types.js'
+
+/** In the order of the core's PullStatus. */
+const STATUSES: readonly PullStatus[] = [
+  'FOUND',
+  'NO_MATCHED_MESSAGE',
+  'MESSAGE_WAS_REMOVING',
+  'OFFSET_FOUND_NULL',
+  'OFFSET_OVERFLOW_BADLY',
+  'OFFSET_OVERFLOW_ONE',
+  'OFFSET_TOO_SMALL',
+  'NO_MATCHED_LOGIC_QUEUE',
+  'NO_MESSAGE_IN_QUEUE'
+]
+
+const NUMBERS = binding.constants.pullNumbers
+const [STATUS, NEXT, MIN, MAX, SUGGEST, COUNT, WOULD_BLOCK, MISMATCHES] = [0, 1, 2, 3, 4, 5, 7, 8]
+/** A pull looks at no more units than this, so it returns no more ranges. */
+const MAX_RANGES = 1024
+const MODE_BYTES = 0
+const MODE_RANGES = 1
+const MAX_TAG_LISTS = 256
+
+interface Raw {
+  numbers: Float64Array
+  value: Buffer | undefined
+}
+
+export class Reader {
+  readonly #store: NativeStore
+  readonly #queues: QueueNumbers
+  readonly #onDamage: (damage: UnitDamage) => void
+  readonly #readOnly: boolean
+  /** Written by every pull, read before the next. */
+  readonly #numbers = new Float64Array(NUMBERS + 2 * MAX_RANGES)
+  readonly #tags = new Map<string, NativeTags>()
+
+  constructor(store: NativeStore, queues: QueueNumbers, readOnly: boolean, onDamage: (damage: UnitDamage) => void) {
+    this.#store = store
+    this.#queues = queues
+    this.#readOnly = readOnly
+    this.#onDamage = onDamage
+  }
+
+  async pull(options: PullOptions): Promise<PullResult> {
+    const { numbers, value } = await this.#run(options, MODE_BYTES)
+    const count = numbers[COUNT] as number
+    const messages: Message[] = new Array(count)
+    for (let i = 0, at = 0; i < count; i++) {
+      const message = new Message(value as Buffer, at)
+      messages[i] = message
+      at += message.size
+    }
+    const result = { ...this.#outcome(numbers), messages }
+    return options.filter === undefined ? result : this.#filtered(options, options.filter, result)
+  }
+
+  async pullRaw(options: PullOptions): Promise<RawPullResult> {
+    noFilter(options)
+    const { numbers, value } = await this.#run(options, MODE_BYTES)
+    return { ...this.#outcome(numbers), bytes: value ?? Buffer.alloc(0), count: numbers[COUNT] as number }
+  }
+
+  async pullRanges(options: PullOptions): Promise<RangePullResult> {
+    noFilter(options)
+    const { numbers } = await this.#run(options, MODE_RANGES)
+    const count = numbers[COUNT] as number
+    return { ...this.#outcome(numbers), ranges: numbers.slice(NUMBERS, NUMBERS + 2 * count), count }
+  }
+
+  #outcome(numbers: Float64Array): Omit<PullResult, 'messages'> {
+    return {
+      status: STATUSES[numbers[STATUS] as number] as PullStatus,
+      nextOffset: numbers[NEXT] as number,
+      minOffset: numbers[MIN] as number,
+      maxOffset: numbers[MAX] as number,
+      suggestPullingFromSlave: numbers[SUGGEST] === 1
+    }
+  }
+
+  /** Undefined only for the answer of a queue that does not exist. */
+  #run(options: PullOptions, mode: number): Raw | Promise<Raw> {
+    const { topic, queueId, offset, maxMessages = 32, maxBytes = 0 } = options
+    check('offset', offset, 0)
+    check('maxMessages', maxMessages, 1)
+    check('maxBytes', maxBytes, 0)
+    const tags = this.#tagList(options.tags)
+    let queue = this.#queues.of(topic, queueId, false)
+    if (queue < 0 && this.#readOnly) {
+      binding.refresh(this.#store)
+      queue = this.#queues.of(topic, queueId, false)
+    }
+    const numbers = this.#numbers
+    if (queue < 0) {
+      // As RocketMQ answers for a queue that nobody has written to.
+      numbers.fill(0, 0, NUMBERS)
+      numbers[STATUS] = STATUSES.indexOf('NO_MESSAGE_IN_QUEUE')
+      return { numbers, value: undefined }
+    }
+    let value = binding.pull(this.#store, queue, offset, maxMessages, maxBytes, mode, tags, numbers)
+    if (this.#readOnly && numbers[STATUS] !== 0 && numbers[WOULD_BLOCK] === 0) {
+      binding.refresh(this.#store)
+      value = binding.pull(this.#store, queue, offset, maxMessages, maxBytes, mode, tags, numbers)
+    }
+    if (numbers[WOULD_BLOCK] === 1) {
+      return binding.pullCold(this.#store, queue, offset, maxMessages, maxBytes, mode, tags).then((answer) => {
+        this.#report(topic, queueId, answer.numbers)
+        return { numbers: answer.numbers, value: answer.value }
+      })
+    }
+    this.#report(topic, queueId, numbers)
+    return { numbers, value }
+  }
+
+  #report(topic: string, queueId: number, numbers: Float64Array): void {
+    if (numbers[MISMATCHES] === 0) return
+    for (const mismatch of binding.mismatches(this.#store)) this.#onDamage({ topic, queueId, ...mismatch })
+  }
+
+  #tagList(tags: string | TagFilter | undefined): NativeTags | undefined {
+    if (tags === undefined) return undefined
+    const filter = tags instanceof TagFilter ? tags : new TagFilter(tags)
+    if (filter.all) return undefined
+    let list = this.#tags.get(filter.expression)
+    if (list === undefined) {
+      if (this.#tags.size >= MAX_TAG_LISTS) this.#tags.clear()
+      list = binding.createTags(filter.tags)
+      this.#tags.set(filter.expression, list)
+    }
+    return list
+  }
+
+  #filtered(options: PullOptions, filter: MessageFilter, result: PullResult): PullResult {
+    if (result.messages.length === 0) return result
+    const queue = this.#queues.of(options.topic, options.queueId, false)
+    const messages = result.messages.filter((message) => {
+      const unit = binding.readUnits(this.#store, queue, message.queueOffset, 1)
+      const tagCode = unit.length === UNIT_BYTES ? readQueueUnit(unit, 0).tagCode : 0n
+      return filter.matchesTagCode(tagCode) && filter.matchesMessage(message)
+    })
+    return { ...result, messages, status: messages.length === 0 ? 'NO_MATCHED_MESSAGE' : result.status }
+  }
+}
+
+function check(what: string, value: number, least: number): void {
+  if (!Number.isSafeInteger(value) || value < least) throw storeError('INVALID_ARGUMENT', { what, value, allowed: `a whole number from ${least}` })
+}
+
+function noFilter(options: PullOptions): void {
+  if (options.filter !== undefined) throw storeError('INVALID_ARGUMENT', { what: 'filter', value: options.filter, allowed: 'only pull() decodes messages for a filter' })
+}
