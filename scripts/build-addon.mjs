@@ -40,9 +40,14 @@ function findNodeDir() {
 }
 
 const nodeGyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js')
-const { status, error } = spawnSync(process.execPath, [nodeGyp, 'configure', 'build', `--nodedir=${findNodeDir()}`, '--silent'], { cwd: root, stdio: 'inherit' })
+const { status, error } = spawnSync(process.execPath, [nodeGyp, 'configure', 'build', `--nodedir=${findNodeDir()}`, '--silent'], {
+  cwd: root,
+  stdio: 'inherit',
+})
 if (error) throw error
 if (status !== 0) {
-  console.error('millrace: the addon was not built. It needs a C++20 compiler (g++ 12 or clang++ 15 and later), make and Python 3; node-gyp says above what is missing.')
+  console.error(
+    'millrace: the addon was not built. It needs a C++20 compiler (g++ 12 or clang++ 15 and later), make and Python 3; node-gyp says above what is missing.',
+  )
   process.exit(status ?? 1)
 }

@@ -7,7 +7,10 @@ import { fileURLToPath } from 'node:url'
 
 process.chdir(dirname(dirname(fileURLToPath(import.meta.url))))
 
-const files = readdirSync('native', { recursive: true }).filter((name) => /\.(cc|h)$/.test(name)).sort().map((name) => join('native', name))
+const files = readdirSync('native', { recursive: true })
+  .filter((name) => /\.(cc|h)$/.test(name))
+  .sort()
+  .map((name) => join('native', name))
 const command = process.env.CLANG_FORMAT ?? createRequire(import.meta.url)('clang-format').getNativeBinary()
 const mode = process.argv.includes('--write') ? ['-i'] : ['--dry-run', '-Werror']
 const { status, error } = spawnSync(command, [...mode, ...files], { stdio: 'inherit' })
