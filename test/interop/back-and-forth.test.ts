@@ -36,7 +36,7 @@ t.test('a store that goes from Java to millrace and back loses nothing acknowled
       `Java finds all ${acknowledged.length} messages after ${after}`,
     )
     const store = await MessageStore.open(copies.millrace, { settings })
-    t.same(summary(lost(acknowledged, await foundOf(store), await queuesOf(store))), { count: 0 }, `millrace finds them after ${after}`)
+    t.same(summary(lost(acknowledged, await foundOf(store), queuesOf(store))), { count: 0 }, `millrace finds them after ${after}`)
     await store.close()
     const closed = await checker.check(copies.millrace, settings)
     t.match(closed, { loaded: true, cleanBefore: true })

@@ -56,7 +56,7 @@ t.test('after a SIGKILL at any moment Java loads the directory and finds every a
     const opened = await MessageStore.open(dir, { settings })
     const acknowledged = await readNotes(notes)
     t.same(
-      summary(lost(acknowledged, await foundOf(opened), await queuesOf(opened))),
+      summary(lost(acknowledged, await foundOf(opened), queuesOf(opened))),
       { count: 0 },
       `millrace finds all ${acknowledged.length} of store ${store}`,
     )

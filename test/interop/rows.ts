@@ -73,11 +73,11 @@ export async function foundOf(store: MessageStore): Promise<Found[]> {
 }
 
 /** Every queue with its units, as millrace reads them. */
-export async function queuesOf(store: MessageStore): Promise<QueueRow[]> {
+export function queuesOf(store: MessageStore): QueueRow[] {
   const rows: QueueRow[] = []
   for (const { topic, queueId, minOffset, maxOffset } of store.queues()) {
     const units: QueueRow['units'] = []
-    for await (const { logOffset, size, tagCode } of store.consumeQueue(topic, queueId).units()) units.push([logOffset, size, `${tagCode}`])
+    for (const { logOffset, size, tagCode } of store.consumeQueue(topic, queueId).units()) units.push([logOffset, size, `${tagCode}`])
     rows.push({ topic, queueId, minOffset, maxOffset, units })
   }
   return rows.sort((a, b) => (`${a.topic} ${a.queueId}` < `${b.topic} ${b.queueId}` ? -1 : 1))
@@ -90,9 +90,9 @@ export async function pullOf(store: MessageStore, pull: PullRequest): Promise<Pu
 }
 
 /** Where the messages of a key lie that millrace's index finds, in the log's order. */
-export async function queryOf(store: MessageStore, query: QueryRequest): Promise<QueryRow> {
-  const messages = await store.index.query(query)
-  return { ...query, logOffsets: messages.map((message) => message.logOffset) }
+export function queryOf(store: MessageStore, query: QueryRequest): QueryRow {
+  const { topic, key, maxMessages: limit, begin, end } = query
+  return { ...query, logOffsets: [...new Set(store.index.query(topic, key, { limit, begin, end }))].sort((a, b) => a - b) }
 }
 
 /** Java's rows, with hosts spelt as we compare them. */
