@@ -1,0 +1,92 @@
+// Makes what a row needs, when it needs it, into build/bench: the C and C++ programs, the Node peers, the Java store from its published jars.
+// Each step is skipped when what it would make is newer than what it is made from.
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const built = join(root, 'build', 'bench')
+const peers = join(root, 'bench', 'peers')
+const javaSources = join(peers, 'java')
+const jars = join(built, 'jars')
+
+export const programs = { limit: join(built, 'limit'), core: join(built, 'core-bench') }
+
+/** The command that runs the Java store with these arguments. 2 GiB of heap, fixed; RocketMQ reaches into the JDK and must be let. */
+export const javaCommand = (args) => [
+  'java',
+  '-Xms2g',
+  '-Xmx2g',
+  '-XX:MaxDirectMemorySize=2g',
+  ...['java.nio', 'java.util', 'sun.nio.ch', 'jdk.internal.ref'].map((name) => `--add-opens=java.base/${name}=ALL-UNNAMED`),
+  ...['sun.nio.ch', 'jdk.internal.ref'].map((name) => `--add-exports=java.base/${name}=ALL-UNNAMED`),
+  '-Drocketmq.broker.diskSpaceWarningLevelRatio=0.99',
+  '-Drocketmq.broker.diskSpaceCleanForciblyRatio=0.98',
+  `-Dlogback.configurationFile=${join(javaSources, 'logback.xml')}`,
+  `-Duser.home=${built}`,
+  '-cp',
+  `${built}:${join(jars, '*')}`,
+  'StoreBench',
+  ...args,
+]
+
+/** What can be asked for. Each is made once a run. */
+const steps = {
+  limit() {
+    const sources = filesIn(join(root, 'bench', 'native'), '.c')
+    const headers = filesIn(join(root, 'bench', 'native'), '.h')
+    if (newer(programs.limit, [...sources, ...headers])) return
+    run(process.env.CC ?? 'cc', ['-O3', '-march=native', '-std=gnu2x', '-Wall', '-Wextra', '-o', programs.limit, ...sources, '-pthread'])
+    run(programs.limit, ['check'])
+  },
+  core() {
+    const sources = [...filesIn(join(root, 'native', 'core'), '.cc'), join(root, 'bench', 'native', 'core-bench.cc')]
+    const headers = filesIn(join(root, 'native', 'core'), '.h')
+    if (newer(programs.core, [...sources, ...headers])) return
+    const flags = ['-std=c++20', '-O3', '-pthread', '-D_GNU_SOURCE', '-D_FILE_OFFSET_BITS=64', `-I${join(root, 'native', 'core')}`]
+    run(process.env.CXX ?? 'c++', [...flags, '-o', programs.core, ...sources])
+  },
+  node() {
+    if (newer(join(peers, 'node_modules', '.package-lock.json'), [join(peers, 'package-lock.json')])) return
+    // better-sqlite3 is compiled where no binary is to be had: with the headers beside the running node
+    run('npm', ['ci', '--no-audit', '--no-fund'], { cwd: peers, env: { npm_config_nodedir: dirname(dirname(process.execPath)) } })
+  },
+  java() {
+    const pom = join(root, 'test', 'interop', 'java', 'pom.xml')
+    const complete = join(jars, '.complete')
+    if (!newer(complete, [pom])) {
+      run('mvn', ['-q', '-B', '-f', pom, '-Drelease=4.9.7', '-Dclient=4.9.8', 'dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${jars}`])
+      writeFileSync(complete, '')
+    }
+    const source = join(javaSources, 'StoreBench.java')
+    if (!newer(join(built, 'StoreBench.class'), [source])) run('javac', ['-nowarn', '-encoding', 'UTF-8', '-d', built, '-cp', join(jars, '*'), source])
+  },
+  ours() {
+    if (!existsSync(join(root, 'dist', 'index.js'))) run('npm', ['run', 'build'])
+  },
+}
+
+const done = new Set()
+
+/** Makes one of `steps`; throws with the tool's own words when it cannot. */
+export function need(name) {
+  if (done.has(name)) return
+  mkdirSync(built, { recursive: true })
+  steps[name]()
+  done.add(name)
+}
+
+const filesIn = (folder, extension) =>
+  readdirSync(folder)
+    .filter((name) => name.endsWith(extension))
+    .sort()
+    .map((name) => join(folder, name))
+
+const newer = (made, sources) => existsSync(made) && sources.every((source) => statSync(source).mtimeMs <= statSync(made).mtimeMs)
+
+function run(command, args, { cwd = root, env = {} } = {}) {
+  process.stderr.write(`building: ${command} ${args[0]} …\n`)
+  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, env: { ...process.env, ...env }, encoding: 'utf8' })
+  if (error || status !== 0) throw new Error(`${command} ${args.join(' ')} failed: ${error?.message ?? `${stdout}${stderr}`.slice(-4000)}`)
+}
