@@ -76,7 +76,12 @@ const objects = sources.map(objectOf)
 const program = join(build, 'tests')
 const linked = join(build, 'linked')
 const contents = objects.join('\n')
-if (!existsSync(program) || !existsSync(linked) || readFileSync(linked, 'utf8') !== contents || !objects.every((object) => modified(object) <= modified(program))) {
+if (
+  !existsSync(program) ||
+  !existsSync(linked) ||
+  readFileSync(linked, 'utf8') !== contents ||
+  !objects.every((object) => modified(object) <= modified(program))
+) {
   compile(...objects, '-o', program)
   writeFileSync(linked, contents)
 }

@@ -19,7 +19,17 @@ function install(version) {
   const name = `node-${process.platform}-${process.arch}`
   const node = join(prefix, 'node_modules', name, 'bin/node')
   if (!existsSync(node)) {
-    const args = ['install', '--prefix', prefix, '--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error', `${name}@${version}`]
+    const args = [
+      'install',
+      '--prefix',
+      prefix,
+      '--no-save',
+      '--no-audit',
+      '--no-fund',
+      '--ignore-scripts',
+      '--loglevel=error',
+      `${name}@${version}`,
+    ]
     if (spawnSync('npm', args, { stdio: 'inherit' }).status !== 0) throw new Error(`node-matrix: ${name}@${version} was not installed`)
   }
   return node

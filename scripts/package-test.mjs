@@ -27,8 +27,24 @@ try {
 
   const typed = "import { MessageStore } from 'millrace'\nexport const opened: Promise<MessageStore> = MessageStore.open('data')\n"
   for (const name of ['module.mts', 'commonjs.cts']) writeFileSync(join(program, name), typed)
-  const tsc = [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022', '--types', 'node']
-  run('its types serve modules and CommonJS', process.execPath, [...tsc, '--typeRoots', join(root, 'node_modules/@types'), 'module.mts', 'commonjs.cts'])
+  const tsc = [
+    join(root, 'node_modules/typescript/bin/tsc'),
+    '--noEmit',
+    '--strict',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2022',
+    '--types',
+    'node',
+  ]
+  run('its types serve modules and CommonJS', process.execPath, [
+    ...tsc,
+    '--typeRoots',
+    join(root, 'node_modules/@types'),
+    'module.mts',
+    'commonjs.cts',
+  ])
 } finally {
   rmSync(program, { recursive: true, force: true })
 }
