@@ -88,7 +88,11 @@ class Faulty final : public FileSystem {
   }
   Status Rename(const std::string& from, const std::string& to) override {
     MILLRACE_RETURN_IF_ERROR(Hit("rename", to));
-    return inner_->Rename(from, to);
+    MILLRACE_RETURN_IF_ERROR(inner_->Rename(from, to));
+    std::lock_guard lock(mutex_);
+    for (auto& [fd, path] : paths_)
+      if (path == from) path = to;
+    return Status::Ok();
   }
   Status Unlink(const std::string& path) override {
     MILLRACE_RETURN_IF_ERROR(Hit("unlink", path));

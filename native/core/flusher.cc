@@ -65,15 +65,14 @@ Status Flusher::SyncLocked() {
 Status Flusher::SyncTo(int64_t target, int64_t timeout_ms, bool* done) {
   *done = true;
   if (flushed() >= target) return Status::Ok();
-  std::unique_lock lock(sync_mutex_, std::defer_lock);
-  if (!lock.try_lock_for(std::chrono::milliseconds(timeout_ms))) {
+  if (!syncing_.LockFor(std::chrono::milliseconds(timeout_ms))) {
     *done = false;
     return Status::Ok();
   }
-  if (flushed() >= target) return Status::Ok();
-  const Status status = SyncLocked();
-  lock.unlock();
-  Notify();
+  const bool covered = flushed() >= target;
+  const Status status = covered ? Status::Ok() : SyncLocked();
+  syncing_.Unlock();
+  if (!covered) Notify();
   return status;
 }
 

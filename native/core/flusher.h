@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -13,6 +14,29 @@
 #include "commit_log.h"
 
 namespace millrace {
+
+// A lock that can be given up on. (std::timed_mutex waits by a call that ThreadSanitizer does not know.)
+class PatientLock {
+ public:
+  bool LockFor(std::chrono::milliseconds patience) {
+    std::unique_lock lock(mutex_);
+    if (!free_.wait_for(lock, patience, [this] { return !held_; })) return false;
+    held_ = true;
+    return true;
+  }
+  void Unlock() {
+    {
+      std::lock_guard lock(mutex_);
+      held_ = false;
+    }
+    free_.notify_one();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable free_;
+  bool held_ = false;
+};
 
 class Flusher {
  public:
@@ -59,7 +83,7 @@ class Flusher {
 
   CommitLog* const log_;
   const Options options_;
-  std::timed_mutex sync_mutex_;  // held by who syncs
+  PatientLock syncing_;  // held by who syncs
   std::atomic<int64_t> flushed_{0};
   std::atomic<int64_t> flushed_timestamp_{0}, last_timestamp_{0};
   std::atomic<bool> failed_{false};

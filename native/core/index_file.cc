@@ -93,7 +93,7 @@ Status IndexFile::PutInPlace() {
 }
 
 Status IndexFile::Reserve(int64_t entries) {
-  const int64_t needed = std::min(sizes_.file_bytes(), EntryAt(next_) - base_ + entries * kIndexEntryBytes);
+  const int64_t needed = std::min(sizes_.file_bytes(), EntryAt(next()) - base_ + entries * kIndexEntryBytes);
   if (needed <= reserved_) return Status::Ok();
   const int64_t wanted = std::min(sizes_.file_bytes(), std::max(needed, reserved_ + kReserveStepBytes));
   int64_t got = wanted;
@@ -112,38 +112,39 @@ Status IndexFile::Reserve(int64_t entries) {
 
 void IndexFile::SetPrevious(int64_t end_log_offset, int64_t end_timestamp) {
   if (end_log_offset > 0) {
-    Put64(base_ + 16, static_cast<uint64_t>(end_log_offset));
-    Put64(base_ + 24, static_cast<uint64_t>(end_log_offset));
+    Store64(base_ + 16, static_cast<uint64_t>(end_log_offset));
+    Store64(base_ + 24, static_cast<uint64_t>(end_log_offset));
   }
   if (end_timestamp > 0) {
-    Put64(base_, static_cast<uint64_t>(end_timestamp));
-    Put64(base_ + 8, static_cast<uint64_t>(end_timestamp));
+    Store64(base_, static_cast<uint64_t>(end_timestamp));
+    Store64(base_ + 8, static_cast<uint64_t>(end_timestamp));
   }
 }
 
 bool IndexFile::Put(int32_t hash, int64_t log_offset, int64_t store_timestamp) {
-  if (full()) return false;
+  const int32_t number = next();
+  if (number >= sizes_.entries) return false;
   uint8_t* const slot = SlotAt(hash);
   int32_t previous = GetI32(slot);
-  if (previous <= 0 || previous >= next_) previous = 0;
+  if (previous <= 0 || previous >= number) previous = 0;
   // Java computes entry 1's seconds against the file before; 0 is compatible and right.
-  const int64_t begin = next_ > 1 ? begin_timestamp() : store_timestamp;
+  const int64_t begin = number > 1 ? begin_timestamp() : store_timestamp;
   const int64_t seconds = begin <= 0 ? 0 : std::clamp<int64_t>((store_timestamp - begin) / 1000, 0, INT32_MAX);
-  uint8_t* const entry = EntryAt(next_);
+  uint8_t* const entry = EntryAt(number);
   Put32(entry, static_cast<uint32_t>(hash));
   Put64(entry + 4, static_cast<uint64_t>(log_offset));
   Put32(entry + 12, static_cast<uint32_t>(seconds));
   Put32(entry + 16, static_cast<uint32_t>(previous));
-  if (next_ == 1) {
-    Put64(base_, static_cast<uint64_t>(store_timestamp));
-    Put64(base_ + 16, static_cast<uint64_t>(log_offset));
+  if (number == 1) {
+    Store64(base_, static_cast<uint64_t>(store_timestamp));
+    Store64(base_ + 16, static_cast<uint64_t>(log_offset));
   }
   if (previous == 0) Put32(base_ + 32, Get32(base_ + 32) + 1);
-  Put64(base_ + 8, static_cast<uint64_t>(store_timestamp));
-  Put64(base_ + 24, static_cast<uint64_t>(log_offset));
+  Store64(base_ + 8, static_cast<uint64_t>(store_timestamp));
+  Store64(base_ + 24, static_cast<uint64_t>(log_offset));
   // A reader takes the slot only when its number is below the count, so the count may move first or last; the entry must be whole before either.
-  __atomic_store_n(reinterpret_cast<uint32_t*>(slot), __builtin_bswap32(static_cast<uint32_t>(next_)), __ATOMIC_RELEASE);
-  WriteNext(next_ + 1);
+  Store32(slot, static_cast<uint32_t>(number));
+  WriteNext(number + 1);
   return true;
 }
 
@@ -153,8 +154,8 @@ IndexFile::Entry IndexFile::ReadEntry(int32_t number) const {
 }
 
 void IndexFile::Query(int32_t hash, size_t limit, int64_t begin, int64_t end, std::vector<int64_t>* out) const {
-  const auto count = static_cast<int32_t>(__builtin_bswap32(__atomic_load_n(reinterpret_cast<const uint32_t*>(base_ + 36), __ATOMIC_ACQUIRE)));
-  auto number = static_cast<int32_t>(__builtin_bswap32(__atomic_load_n(reinterpret_cast<const uint32_t*>(SlotAt(hash)), __ATOMIC_ACQUIRE)));
+  const auto count = static_cast<int32_t>(Load32(base_ + 36));
+  auto number = static_cast<int32_t>(Load32(SlotAt(hash)));
   const int64_t base_time = begin_timestamp();
   const int32_t last = std::min(count, sizes_.entries - 1);
   for (int32_t steps = 0; number > 0 && number <= last && steps < sizes_.entries && out->size() < limit; steps++) {
@@ -169,7 +170,7 @@ void IndexFile::Query(int32_t hash, size_t limit, int64_t begin, int64_t end, st
 }
 
 Status IndexFile::CutBack(int64_t log_offset) {
-  const int32_t count = next_;
+  const int32_t count = next();
   int32_t kept = 1;
   int64_t last_offset = -1;
   while (kept < count) {
@@ -193,8 +194,8 @@ Status IndexFile::CutBack(int64_t log_offset) {
   WriteNext(kept);
   if (kept > 1) {
     const Entry last = ReadEntry(kept - 1);
-    Put64(base_ + 8, static_cast<uint64_t>(begin_timestamp() + static_cast<int64_t>(last.seconds) * 1000));
-    Put64(base_ + 24, static_cast<uint64_t>(last.log_offset));
+    Store64(base_ + 8, static_cast<uint64_t>(begin_timestamp() + static_cast<int64_t>(last.seconds) * 1000));
+    Store64(base_ + 24, static_cast<uint64_t>(last.log_offset));
   }
   if (damaged()) return Status::Error(Code::kPageUnreadable, "a page of the index can't be read", path_);
   return Status::Ok();
@@ -315,6 +316,7 @@ Status IndexFiles::CutBack(int64_t log_offset) {
   }
   std::lock_guard lock(mutex_);
   list_ = std::move(kept);
+  first_unsynced_ = 0;
   return Status::Ok();
 }
 
@@ -329,16 +331,24 @@ Status IndexFiles::RemoveAll() {
   }
   std::lock_guard lock(mutex_);
   list_.clear();
+  first_unsynced_ = 0;
   return Status::Ok();
 }
 
 Status IndexFiles::Sync() {
-  const auto list = files();
-  // Full files before the last were synced when they were left; the last two cover a roll since then.
-  const size_t from = list.size() > 2 ? list.size() - 2 : 0;
+  std::vector<std::shared_ptr<IndexFile>> list;
+  size_t from;
+  {
+    std::lock_guard lock(mutex_);
+    list = list_;
+    from = std::min(first_unsynced_, list.size());
+  }
   for (size_t i = from; i < list.size(); i++) MILLRACE_RETURN_IF_ERROR(list[i]->Sync());
-  if (directory_dirty_) {
-    directory_dirty_ = false;
+  {
+    std::lock_guard lock(mutex_);  // the last file goes on; those before it are full
+    first_unsynced_ = list.empty() ? 0 : list.size() - 1;
+  }
+  if (directory_dirty_.exchange(false)) {
     MILLRACE_RETURN_IF_ERROR(files_->SyncDirectory(options_.paths.index));
     MILLRACE_RETURN_IF_ERROR(files_->SyncDirectory(options_.paths.root));
   }

@@ -51,12 +51,12 @@ class IndexFile {
 
   const std::string& path() const { return path_; }
   const IndexSizes& sizes() const { return sizes_; }
-  bool full() const { return next_ >= sizes_.entries; }
-  int32_t next() const { return next_; }
-  int64_t begin_timestamp() const { return GetI64(base_); }
-  int64_t end_timestamp() const { return GetI64(base_ + 8); }
-  int64_t begin_log_offset() const { return GetI64(base_ + 16); }
-  int64_t end_log_offset() const { return GetI64(base_ + 24); }
+  bool full() const { return next() >= sizes_.entries; }
+  int32_t next() const { return next_.load(std::memory_order_relaxed); }
+  int64_t begin_timestamp() const { return LoadI64(base_); }
+  int64_t end_timestamp() const { return LoadI64(base_ + 8); }
+  int64_t begin_log_offset() const { return LoadI64(base_ + 16); }
+  int64_t end_log_offset() const { return LoadI64(base_ + 24); }
 
   // Blocks for `entries` more; kDiskFull when there are none.
   Status Reserve(int64_t entries);
@@ -85,8 +85,8 @@ class IndexFile {
   uint8_t* SlotAt(int32_t hash) const { return base_ + kIndexHeaderBytes + kIndexSlotBytes * (hash % sizes_.slots); }
   uint8_t* EntryAt(int32_t number) const { return base_ + kIndexHeaderBytes + kIndexSlotBytes * sizes_.slots + kIndexEntryBytes * number; }
   void WriteNext(int32_t next) {
-    next_ = next;
-    __atomic_store_n(reinterpret_cast<uint32_t*>(base_ + 36), __builtin_bswap32(static_cast<uint32_t>(next)), __ATOMIC_RELEASE);
+    next_.store(next, std::memory_order_relaxed);
+    Store32(base_ + 36, static_cast<uint32_t>(next));
   }
   Status Map();
 
@@ -96,7 +96,7 @@ class IndexFile {
   const bool writable_;
   int fd_ = -1;
   uint8_t* base_ = nullptr;
-  int32_t next_ = 1;
+  std::atomic<int32_t> next_{1};  // a copy of the header's
   int64_t reserved_ = 0;
   MappingGuard guard_;
 };
@@ -146,7 +146,8 @@ class IndexFiles {
   std::vector<std::shared_ptr<IndexFile>> list_;
   std::shared_ptr<IndexFile> next_;  // prepared for when the last one is full
   std::string last_name_;
-  bool directory_dirty_ = false;
+  std::atomic<bool> directory_dirty_{false};
+  size_t first_unsynced_ = 0;  // with the list
 };
 
 }  // namespace millrace

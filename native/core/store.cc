@@ -327,10 +327,18 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
 
   // 2. With the lock: numbers, bytes, publication, queues, index.
   std::unique_lock lock(append_mutex_, std::try_to_lock);
-  if (!lock.owns_lock() && !lock.try_lock_for(std::chrono::milliseconds(options_.pagecache_busy_ms)))
-    return Status::Error(Code::kPagecacheBusy, "another append has held the log for over " + std::to_string(options_.pagecache_busy_ms) + " ms", paths_.root);
+  if (!lock.owns_lock()) {
+    const int64_t since = append_since_ms_.load(std::memory_order_relaxed);
+    if (since != 0 && NowMs() - since > options_.pagecache_busy_ms) return Status::Error(Code::kPagecacheBusy, "another append has held the log for over " + std::to_string(options_.pagecache_busy_ms) + " ms", paths_.root);
+    lock.lock();
+  }
   MILLRACE_RETURN_IF_ERROR(CheckWritable());
   const int64_t now = NowMs();
+  append_since_ms_.store(now, std::memory_order_relaxed);
+  const struct Leaving {
+    std::atomic<int64_t>& since;
+    ~Leaving() { since.store(0, std::memory_order_relaxed); }
+  } leaving{append_since_ms_};
   ConsumeQueue* last_queue = nullptr;
   Status status;
   for (size_t n = 0; n < accepted && status.ok(); n++) {
@@ -454,14 +462,18 @@ Status Store::Refresh() {
   if (!read_only_) return Status::Ok();
   std::lock_guard lock(append_mutex_);
   MILLRACE_RETURN_IF_ERROR(CheckOpen());
-  std::shared_ptr<Segment> segment;
-  MILLRACE_RETURN_IF_ERROR(log_.Find(raw_dispatched_, &segment));
-  if (!segment) {
-    MILLRACE_RETURN_IF_ERROR(log_.Refresh());
+  while (true) {
+    std::shared_ptr<Segment> segment;
     MILLRACE_RETURN_IF_ERROR(log_.Find(raw_dispatched_, &segment));
+    if (!segment) {  // the writer may have gone on to a new segment
+      MILLRACE_RETURN_IF_ERROR(log_.Refresh());
+      MILLRACE_RETURN_IF_ERROR(log_.Find(raw_dispatched_, &segment));
+    }
     if (!segment) return Status::Ok();
+    const int64_t before = raw_dispatched_;
+    MILLRACE_RETURN_IF_ERROR(DispatchRange(before, log_.segments()->back()->end(), &raw_dispatched_));
+    if (raw_dispatched_ == before) return Status::Ok();
   }
-  return DispatchRange(raw_dispatched_, log_.segments()->back()->end(), &raw_dispatched_);
 }
 
 Status Store::WaitFlushed(int64_t log_offset, bool* done) {

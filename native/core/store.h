@@ -204,7 +204,8 @@ class Store {
 
   std::atomic<int> state_{static_cast<int>(StoreState::kOpening)};
   std::atomic<bool> poisoned_{false};
-  std::timed_mutex append_mutex_;
+  std::mutex append_mutex_;
+  std::atomic<int64_t> append_since_ms_{0};  // when an append took the lock; 0 while none has it
   int64_t raw_dispatched_ = 0;  // under append_mutex_
   std::atomic<int64_t> last_timestamp_{0};
   std::atomic<int64_t> confirm_offset_{-1};
