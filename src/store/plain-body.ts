@@ -1,0 +1,60 @@
+/**
+ * Bodies as their producers meant them. zlib and, from Node 22.15 on, Zstandard are Node's own and work off the event loop, as LZ4 does; before that
+ * Zstandard is decompressed in JavaScript on the caller's thread.
+ */
+import { promisify } from 'node:util'
+import zlib from 'node:zlib'
+import { decompress as decompressZstd } from 'fzstd'
+import { storeError } from '../errors.js'
+import { type Compression, compressionType } from '../format/sys-flag.js'
+
+type Decompress = (body: Buffer) => Promise<Buffer>
+
+const inflate: Decompress = promisify<Buffer, Buffer>(zlib.inflate)
+
+// Missing in Node 20, and in the types that go with it.
+const nodeZstd = (zlib as unknown as { zstdDecompress?: (body: Buffer, done: (error: Error | null, plain: Buffer) => void) => void })
+  .zstdDecompress
+
+const decompressors: Readonly<Record<Compression, Decompress>> = {
+  zlib: inflate,
+  zstd: nodeZstd === undefined ? async (body) => asBuffer(decompressZstd(body)) : promisify(nodeZstd),
+  // Loaded with the first such body: its binary does not exist for every machine that Node runs on.
+  lz4: async (body) => (await loadLz4()).decompressFrame(body),
+}
+
+/** What plainBody needs of a message. */
+export interface StoredBody {
+  readonly body: Buffer
+  readonly sysFlag: number
+  readonly logOffset: number
+}
+
+export async function plainBody({ body, sysFlag, logOffset }: StoredBody): Promise<Buffer> {
+  const type = compressionType(sysFlag)
+  if (type === undefined) return body
+  if (typeof type === 'number')
+    throw storeError('UNSUPPORTED_COMPRESSION', {
+      reason: `the message's sysFlag names compression ${type}, which has no meaning`,
+      logOffset,
+    })
+  const decompress = decompressors[type]
+  try {
+    return await decompress(body)
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'UNSUPPORTED_COMPRESSION') throw cause
+    throw storeError('BODY_CORRUPT', { reason: `the body of the record at log offset ${logOffset} is no ${type} stream`, logOffset, cause })
+  }
+}
+
+async function loadLz4(): Promise<typeof import('lz4-napi')> {
+  try {
+    return await import('lz4-napi')
+  } catch (cause) {
+    throw storeError('UNSUPPORTED_COMPRESSION', { reason: 'lz4-napi, which decompresses LZ4, does not load here', cause })
+  }
+}
+
+function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length)
+}
