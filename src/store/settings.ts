@@ -1,0 +1,277 @@
+/**
+ * RocketMQ's MessageStoreConfig, by its own names: one table with a default and a validator for each. Sizes are bytes and times milliseconds unless
+ * a comment says otherwise. A settings file may be a whole broker.conf: names that belong to other parts of a broker are passed over, but one that
+ * is nearly a setting's name is refused as a slip.
+ */
+import { parse } from 'dot-properties'
+import { storeError } from '../errors.js'
+import { DEFAULT_DELAY_LEVELS, parseDelayLevels } from '../format/delay-level.js'
+import { UNIT_BYTES } from '../format/queue-unit.js'
+
+interface Setting<T> {
+  readonly fallback: T
+  /** For the error's text. */
+  readonly allowed: string
+  /** The value from text or from a value of the right type; undefined for what is not allowed. */
+  readonly read: (value: unknown) => T | undefined
+}
+
+const MAX_INT32 = 0x7fffffff
+
+interface Range {
+  min?: number
+  max?: number
+  /** What the store makes of an allowed value. */
+  becomes?: (value: number) => number
+}
+
+function whole(fallback: number, { min = 0, max = MAX_INT32, becomes = (value) => value }: Range = {}): Setting<number> {
+  return {
+    fallback,
+    allowed: `a whole number from ${min} to ${max}`,
+    read: (value) => {
+      const number = typeof value === 'string' && /^\s*[+-]?\d+\s*$/.test(value) ? Number(value) : value
+      return typeof number === 'number' && Number.isInteger(number) && number >= min && number <= max ? becomes(number) : undefined
+    },
+  }
+}
+
+function flag(fallback: boolean): Setting<boolean> {
+  return {
+    fallback,
+    allowed: 'true or false',
+    read: (value) => {
+      if (typeof value === 'boolean') return value
+      const word = typeof value === 'string' ? value.trim().toLowerCase() : ''
+      return word === 'true' ? true : word === 'false' ? false : undefined
+    },
+  }
+}
+
+function choice<const T extends string>(fallback: T, ...others: T[]): Setting<T> {
+  const choices = [fallback, ...others]
+  return {
+    fallback,
+    allowed: choices.join(', '),
+    read: (value) => choices.find((word) => typeof value === 'string' && word === value.trim()),
+  }
+}
+
+function text<T extends string | undefined>(fallback: T, allowed: string, check: (value: string) => boolean): Setting<T> {
+  return { fallback, allowed, read: (value) => (typeof value === 'string' && check(value) ? (value as T) : undefined) }
+}
+
+/** No default: something else decides, or the part that it steers is off. */
+const optional = (allowed: string): Setting<string | undefined> => text<string | undefined>(undefined, allowed, (value) => value !== '')
+
+const size = (fallback: number, range: Range = {}) => whole(fallback, { min: 1, ...range })
+const milliseconds = (fallback: number) => whole(fallback, { min: 1 })
+const percent = (fallback: number, range: Range = {}) => whole(fallback, { max: 100, ...range })
+const port = (fallback: number) => whole(fallback, { max: 65535 })
+
+const table = {
+  // Where the files lie
+  /** MessageStore.open names the root itself. */
+  storePathRootDir: optional('a path'),
+  /** Default `commitlog` in the root. */
+  storePathCommitLog: optional('a path'),
+  storePathDLedgerCommitLog: optional('a path'),
+  readOnlyCommitLogStorePaths: optional('paths'),
+
+  // What shapes the files: must be that of the store
+  mappedFileSizeCommitLog: size(1 << 30, { min: 1024 }),
+  /** Rounded up to whole units of 20 bytes. */
+  mappedFileSizeConsumeQueue: size(6_000_000, {
+    max: MAX_INT32 - UNIT_BYTES,
+    becomes: (bytes) => Math.ceil(bytes / UNIT_BYTES) * UNIT_BYTES,
+  }),
+  enableConsumeQueueExt: flag(false),
+  mappedFileSizeConsumeQueueExt: size(48 << 20),
+  bitMapLengthConsumeQueueExt: whole(64),
+  messageIndexEnable: flag(true),
+  maxHashSlotNum: size(5_000_000),
+  /** Entries of an index file, the unused first one included. */
+  maxIndexNum: size(20_000_000, { min: 2 }),
+  messageDelayLevel: text<string>(DEFAULT_DELAY_LEVELS, "times such as '5s', '10m', '2h' or '1d', one space between them", areDelayLevels),
+
+  // Appending
+  /** Largest body. */
+  maxMessageSize: size(4 << 20),
+  brokerRole: choice('ASYNC_MASTER', 'SYNC_MASTER', 'SLAVE'),
+  useReentrantLockWhenPutMessage: flag(true),
+  osPageCacheBusyTimeOutMills: milliseconds(1000),
+  debugLockEnable: flag(false),
+  enableMultiDispatch: flag(false),
+  enableLmq: flag(false),
+  maxLmqConsumeQueueNum: whole(20_000),
+  putMsgIndexHightWater: whole(600_000),
+  warmMapedFileEnable: flag(false),
+  /** Pages of 4,096 bytes. */
+  flushLeastPagesWhenWarmMapedFile: whole(4096),
+  transientStorePoolEnable: flag(false),
+  /** Segments. */
+  transientStorePoolSize: size(5),
+  fastFailIfNoBufferInStorePool: flag(false),
+
+  // Flushing
+  flushDiskType: choice('ASYNC_FLUSH', 'SYNC_FLUSH'),
+  syncFlushTimeout: milliseconds(5000),
+  flushCommitLogTimed: flag(true),
+  flushIntervalCommitLog: milliseconds(500),
+  /** Pages of 4,096 bytes. */
+  flushCommitLogLeastPages: whole(4),
+  flushCommitLogThoroughInterval: milliseconds(10_000),
+  commitIntervalCommitLog: milliseconds(200),
+  commitCommitLogLeastPages: whole(4),
+  commitCommitLogThoroughInterval: milliseconds(200),
+  flushIntervalConsumeQueue: milliseconds(1000),
+  flushConsumeQueueLeastPages: whole(2),
+  /** Also the checkpoint's period. */
+  flushConsumeQueueThoroughInterval: milliseconds(60_000),
+  flushDelayOffsetInterval: milliseconds(10_000),
+
+  // Reading
+  maxTransferBytesOnMessageInMemory: size(262_144),
+  maxTransferCountOnMessageInMemory: size(32),
+  maxTransferBytesOnMessageInDisk: size(65_536),
+  maxTransferCountOnMessageInDisk: size(8),
+  /** Percent of the machine's memory that counts as hot. */
+  accessMessageInMemoryMaxRatio: percent(40),
+  maxMsgsNumBatch: size(64),
+  defaultQueryMaxNum: size(32),
+  diskFallRecorded: flag(true),
+  offsetCheckInSlave: flag(false),
+
+  // Recovering
+  checkCRCOnRecover: flag(true),
+  messageIndexSafe: flag(false),
+  duplicationEnable: flag(false),
+
+  // Retention
+  /** Hours. */
+  fileReservedTime: whole(72),
+  /** Local hours of the day. */
+  deleteWhen: text<string>('04', "hours from 0 to 23, ';' between them", areHours),
+  /** Percent; RocketMQ takes 10 for less and 95 for more. */
+  diskMaxUsedSpaceRatio: whole(75, { becomes: (ratio) => Math.min(95, Math.max(10, ratio)) }),
+  cleanFileForciblyEnable: flag(true),
+  cleanResourceInterval: milliseconds(10_000),
+  deleteCommitLogFilesInterval: whole(100),
+  deleteConsumeQueueFilesInterval: whole(100),
+  destroyMapedFileIntervalForcibly: whole(120_000),
+  redeleteHangedFileInterval: whole(120_000),
+
+  // Replication
+  haListenPort: port(10912),
+  haSendHeartbeatInterval: milliseconds(5000),
+  haHousekeepingInterval: milliseconds(20_000),
+  haTransferBatchSize: size(32_768),
+  haMasterAddress: optional('host:port'),
+  haSlaveFallbehindMax: whole(256 << 20),
+  slaveTimeout: milliseconds(3000),
+
+  // Delayed messages
+  enableScheduleMessageStats: flag(true),
+  enableScheduleAsyncDeliver: flag(false),
+  scheduleAsyncDeliverMaxPendingLimit: size(2000),
+  scheduleAsyncDeliverMaxResendNum2Blocked: whole(3),
+
+  // DLedger, which is recognised and refused
+  enableDLegerCommitLog: flag(false),
+  dLegerGroup: optional('a name'),
+  dLegerPeers: optional('peers'),
+  dLegerSelfId: optional('a name'),
+  preferredLeaderId: optional('a name'),
+  enableBatchPush: flag(false),
+}
+
+type Table = typeof table
+
+export type SettingName = keyof Table
+
+/** Values by RocketMQ's names. */
+export type StoreSettings = { [N in SettingName]: Table[N] extends Setting<infer T> ? T : never }
+
+export const settingNames: readonly SettingName[] = Object.keys(table) as SettingName[]
+
+export function defaultSettings(): StoreSettings {
+  return Object.fromEntries(settingNames.map((name) => [name, table[name].fallback])) as unknown as StoreSettings
+}
+
+/**
+ * Settings as a program gives them, checked and as the store uses them (sizes rounded, ratios clamped); undefined ones are left out.
+ * Throws INVALID_SETTING for a value that is not allowed, and for a name that is no setting.
+ */
+export function checkSettings(settings: Readonly<Partial<StoreSettings>>): Partial<StoreSettings> {
+  const checked: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(settings)) {
+    if (value === undefined) continue
+    if (!isSetting(name)) throw unknown(name, value)
+    checked[name] = read(name, value)
+  }
+  return checked as Partial<StoreSettings>
+}
+
+/**
+ * Settings from text, as parseProperties gives them. Names of other parts of a broker are passed over.
+ * Throws INVALID_SETTING for a value that is not allowed, and for a name that differs from a setting's in a letter or two.
+ */
+export function settingsFrom(properties: Readonly<Record<string, string>>): Partial<StoreSettings> {
+  const settings: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(properties)) {
+    if (isSetting(name)) settings[name] = read(name, value)
+    else if (meant(name) !== undefined) throw unknown(name, value)
+  }
+  return settings as Partial<StoreSettings>
+}
+
+/** Names and values of a Java .properties file: comments, escapes, continued lines; the last of equal names counts. */
+export function parseProperties(text: string): Record<string, string> {
+  return parse(text) as Record<string, string>
+}
+
+function read(name: SettingName, value: unknown): unknown {
+  const { read, allowed } = table[name]
+  const result = read(value)
+  if (result === undefined) throw storeError('INVALID_SETTING', { setting: name, value, allowed })
+  return result
+}
+
+function isSetting(name: string): name is SettingName {
+  return Object.hasOwn(table, name)
+}
+
+function unknown(name: string, value: unknown): Error {
+  const other = meant(name)
+  const allowed = other === undefined ? 'a setting of MessageStoreConfig' : `${other}, if that is meant`
+  return storeError('INVALID_SETTING', { setting: name, value, allowed })
+}
+
+/** The setting whose name was probably meant: one that differs in a sixth of the letters, and in two at most. */
+function meant(name: string): SettingName | undefined {
+  const most = Math.min(2, Math.floor(name.length / 6))
+  return settingNames.find((setting) => distance(name.toLowerCase(), setting.toLowerCase()) <= most)
+}
+
+/** Letters to insert, remove or replace to make one word of the other. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
+    row = next
+  }
+  return row[b.length]!
+}
+
+function areDelayLevels(value: string): boolean {
+  try {
+    return parseDelayLevels(value).length > 0
+  } catch {
+    return false
+  }
+}
+
+function areHours(value: string): boolean {
+  return value.split(';').every((hour) => /^\d{1,2}$/.test(hour.trim()) && Number(hour) < 24)
+}
