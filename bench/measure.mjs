@@ -1,0 +1,138 @@
+// Runs a work's candidates in pairs and compares them. Every trial is a process of its own, in a folder of its own that is gone before the next starts.
+import { spawn } from 'node:child_process'
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { need, programs, root } from './build.mjs'
+
+const TRIAL_LIMIT_MS = 20 * 60_000
+
+/** Before: the page cache is made of pages that were used before. After: the files are gone, and nothing waits to be written. */
+export async function runTrial(trial, { dir, bytes, env }) {
+  await tool([programs.limit, 'warm', `dir=${dir}`, `bytes=${Math.round(bytes)}`])
+  rmSync(dir, { recursive: true, force: true })
+  mkdirSync(dir, { recursive: true })
+  try {
+    return JSON.parse(await tool(trial.command(dir), env))
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+    await tool(['sync'])
+  }
+}
+
+/**
+ * First each candidate once: of those that share a beginning ("Java, …") the best goes on, and whatever comes within a fifth of it. Then `pairs` rounds.
+ * Gives name → list of answers, one a round; a candidate that was tried once only has that one, and one that can't run has its error.
+ */
+export async function runWork(work, { pairs, dir, onStep = () => {} }) {
+  need('limit')
+  for (const name of work.needs ?? []) need(name)
+  const answers = new Map()
+  const failures = new Map()
+  const settings = { dir: join(dir, 'trial'), bytes: work.bytes }
+
+  const run = async (name, trial) => {
+    onStep(name)
+    try {
+      need(trial.needs)
+      return await runTrial(trial, settings)
+    } catch (error) {
+      failures.set(name, error.message)
+      onStep(name, error)
+      return undefined
+    }
+  }
+
+  for (const [name, trial] of Object.entries(work.candidates)) {
+    const answer = await run(name, trial)
+    if (answer) answers.set(name, [answer])
+  }
+  const racing = [...answers.keys()].filter((name) => qualifies(name, work, answers))
+  for (const name of racing) answers.set(name, [])
+  for (let pair = 0; pair < pairs; pair++) {
+    const round = []
+    for (const name of racing) round.push([name, failures.has(name) ? undefined : await run(name, work.candidates[name])])
+    if (round.some(([, answer]) => answer === undefined)) continue // a pair is whole or none
+    for (const [name, answer] of round) answers.get(name).push(answer)
+  }
+  return { answers, failures, racing: new Set(racing) }
+}
+
+const family = (name) => name.split(/[,:]/)[0]
+
+function qualifies(name, work, answers) {
+  if (work.rows.some((row) => row.ours === name || row.targets.some((target) => target.of === name))) return true
+  const rate = (other) => answers.get(other)[0].rate ?? 0
+  const best = Math.max(...[...answers.keys()].filter((other) => family(other) === family(name)).map(rate))
+  return !(rate(name) < best * 0.8)
+}
+
+/** One row's outcome from its work's answers. A target is met when the worse end of the 10–90 % interval meets it. */
+export function judge(work, row, { answers, failures, racing }) {
+  const values = (name, metric = row.metric) => (answers.get(name) ?? []).map((answer) => answer[metric])
+  const mine = values(row.ours)
+  const lower = row.unit === 'ms' || row.unit === 'stalls'
+  const bestOf = (wanted) => {
+    if (answers.has(wanted)) return wanted
+    const names = [...answers.keys()].filter((name) => racing.has(name) && name !== row.ours && family(name) === wanted)
+    return names.sort((a, b) => (median(values(b)) - median(values(a))) * (lower ? -1 : 1))[0]
+  }
+  const comparisons = row.targets.map((target) => {
+    if (mine.length === 0) return { ...target, met: null, why: failures.get(row.ours) ?? 'no whole pair' }
+    if (!target.of) return { ...target, ...verdict(mine, target) }
+    const peer = bestOf(target.of)
+    if (!peer) return { ...target, met: null, why: [...failures].find(([name]) => name.startsWith(target.of))?.[1] ?? 'not run' }
+    const theirs = values(peer, target.metric)
+    return { ...target, peer, figure: median(theirs), ...verdict(mine.map((value, i) => (value === theirs[i] ? 1 : value / theirs[i])), target) }
+  })
+  const limit = work.limit && bestOf(work.limit)
+  const judged = comparisons.filter((comparison) => comparison.met !== undefined)
+  return {
+    name: `${work.name}: ${row.name}`,
+    unit: row.unit,
+    ours: median(mine) ?? null,
+    cpuMicroseconds: median(values(row.ours, 'cpuMicroseconds').filter(Number.isFinite)) ?? null,
+    peers: Object.fromEntries([...answers.keys()].filter((name) => !work.rows.some((other) => other.ours === name)).map((name) => [name, median(values(name)) ?? null])),
+    limit: limit ? median(values(limit)) : null,
+    target: row.targets.filter((target) => bound(target)).map((target) => `${bound(target)}${target.of ? ` × ${target.of}` : ''}`).join(', '),
+    met: judged.length === 0 ? null : judged.every(({ met }) => met === true) ? true : judged.some(({ met }) => met === false) ? false : null,
+    pairs: mine.length,
+    comparisons,
+  }
+}
+
+export function bound({ atLeast, atMost, below }) {
+  if (atLeast !== undefined) return `≥ ${atLeast}`
+  if (atMost !== undefined) return `≤ ${atMost}`
+  return below === undefined ? undefined : `< ${below}`
+}
+
+function verdict(values, { atLeast, atMost, below }) {
+  const [low, high] = [quantile(values, 0.1), quantile(values, 0.9)]
+  const met = atLeast !== undefined ? low >= atLeast : atMost !== undefined ? high <= atMost : below !== undefined ? high < below : undefined
+  return { median: median(values), low, high, met }
+}
+
+export const median = (values) => quantile(values, 0.5)
+
+/** Between the two nearest values, as a line. */
+export function quantile(values, share) {
+  if (values.length === 0) return undefined
+  const sorted = [...values].sort((a, b) => a - b)
+  const at = share * (sorted.length - 1)
+  const below = sorted[Math.floor(at)]
+  const above = sorted[Math.ceil(at)]
+  return below === above ? below : below + (above - below) * (at % 1)
+}
+
+/** A program's standard output; its end of standard error is the error. */
+function tool([command, ...args], env = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], timeout: TRIAL_LIMIT_MS, killSignal: 'SIGKILL' })
+    let printed = ''
+    let complained = ''
+    child.stdout.setEncoding('utf8').on('data', (text) => { printed += text })
+    child.stderr.setEncoding('utf8').on('data', (text) => { complained = (complained + text).slice(-2000) })
+    child.once('error', reject)
+    child.once('close', (code, signal) => (code === 0 ? resolve(printed) : reject(new Error(`${command} ${args[0] ?? ''} ended with ${signal ?? code}: ${complained.trim()}`))))
+  })
+}

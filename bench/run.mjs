@@ -1,0 +1,56 @@
+// npm run bench [-- NAME… --json --quick --pairs N --dir DIR --list]
+// Prints a table of the rows whose name contains one of the NAMEs (all without one); with --json one object a line, each as it is known.
+import { mkdirSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { root } from './build.mjs'
+import { machine, machineLine } from './machine.mjs'
+import { judge, runWork } from './measure.mjs'
+import { works } from './rows.mjs'
+import { table } from './table.mjs'
+
+const { values, positionals: names } = parseArgs({
+  allowPositionals: true,
+  options: {
+    json: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+    pairs: { type: 'string' },
+    dir: { type: 'string', default: join(root, 'build', 'bench', 'data') },
+  },
+})
+
+const pairs = Number(values.pairs ?? (values.quick ? 3 : 10))
+if (!Number.isInteger(pairs) || pairs < 1) throw new Error(`--pairs ${values.pairs}: a whole number above 0 is needed`)
+const wanted = (work, row) => names.length === 0 || names.some((name) => `${work.name}: ${row.name}`.includes(name))
+const chosen = works({ scale: values.quick ? 0.05 : 1 }).filter((work) => work.rows.some((row) => wanted(work, row)))
+if (chosen.length === 0) throw new Error(`no row is called ${names.join(' or ')}; --list prints all`)
+
+if (values.list) {
+  for (const work of chosen) for (const row of work.rows) if (wanted(work, row)) console.log(`${work.name}: ${row.name}`)
+} else {
+  await run(resolve(values.dir))
+}
+
+async function run(dir) {
+  mkdirSync(dir, { recursive: true })
+  if (values.json) console.log(JSON.stringify({ machine: machine(dir), pairs, quick: values.quick }))
+  else console.log(`${machineLine(dir)} · ${pairs} pairs${values.quick ? ' · quick: for a look, not for a claim' : ''}\n`)
+  const rows = []
+  for (const work of chosen) {
+    const onStep = (name, error) => process.stderr.write(error ? `  ${name}: ${error.message}\n` : progress(`${work.name} · ${name}`))
+    const outcome = await runWork(work, { pairs, dir, onStep })
+    for (const row of work.rows.filter((row) => wanted(work, row))) {
+      const judged = judge(work, row, outcome)
+      rows.push(judged)
+      if (values.json) console.log(JSON.stringify(judged))
+    }
+  }
+  process.stderr.write(progress(''))
+  if (!values.json) console.log(table(rows))
+  rmSync(dir, { recursive: true, force: true })
+}
+
+function progress(text) {
+  return process.stderr.isTTY ? `\r\x1b[K${text}` : ''
+}

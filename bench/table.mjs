@@ -1,0 +1,37 @@
+// A Markdown table of rows: one line for ours, one for each comparison.
+import { bound } from './measure.mjs'
+
+const HEAD = ['row', 'ours', 'CPU a message', 'against', 'its figure', 'ratio (10–90 %)', 'target', 'met']
+
+export function table(rows) {
+  const lines = rows.flatMap((row) => {
+    const first = [row.name, figure(row.ours, row.unit), row.cpuMicroseconds === null ? '' : `${row.cpuMicroseconds.toFixed(2)} µs`]
+    const comparisons = row.comparisons.length > 0 ? row.comparisons : [{}]
+    return comparisons.map((comparison, i) => [...(i === 0 ? first : ['', '', '']), ...cells(comparison, row)])
+  })
+  const widths = HEAD.map((head, column) => Math.max(head.length, ...lines.map((line) => line[column].length)))
+  const line = (texts) => `| ${texts.map((text, column) => text.padEnd(widths[column])).join(' | ')} |`
+  return [line(HEAD), line(widths.map((width) => '-'.repeat(width))), ...lines.map(line)].join('\n')
+}
+
+function cells(comparison, row) {
+  if (comparison.why) return [comparison.of ?? '', `not run: ${comparison.why.split('\n')[0].slice(0, 80)}`, '', bound(comparison) ?? '', '?']
+  const ratio = comparison.median === undefined ? '' : interval(comparison, row)
+  const met = comparison.met === undefined ? '' : comparison.met ? 'yes' : 'NO'
+  return [comparison.peer ?? '', comparison.peer ? figure(comparison.figure, row.unit) : '', ratio, bound(comparison) ?? '', met]
+}
+
+function interval({ of, median, low, high }, { unit }) {
+  const show = of ? (value) => value.toFixed(2) : (value) => figure(value, unit)
+  return `${show(median)} (${show(low)}–${show(high)})`
+}
+
+export function figure(value, unit) {
+  if (value === null || value === undefined) return '—'
+  if (unit === 'ms') return `${value.toFixed(3)} ms`
+  if (unit === 'bytes/s') return `${(value / 1e9).toFixed(2)} GB/s`
+  if (unit === 'share') return value.toFixed(2)
+  if (unit === 'stalls') return `${value}`
+  if (value >= 1e6) return `${(value / 1e6).toFixed(2)} M/s`
+  return value >= 1e4 ? `${(value / 1e3).toFixed(0)} k/s` : `${value.toFixed(0)} /s`
+}
