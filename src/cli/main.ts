@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+/**
+ * The program `millrace`. Commands load the store only when they run, so that help needs no addon. Exit codes: 0 done, 1 failed (one line on
+ * standard error says why), 2 called wrongly, 130 interrupted. A reader that closes the pipe early is no failure.
+ */
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { complain, isClosedPipe } from './output.js'
+import { addStoreAppend } from './store-append.js'
+import { addStoreDump } from './store-dump.js'
+import { addStoreInfo } from './store-info.js'
+
+const EXIT_CODES = `
+Exit codes:
+  0    done
+  1    failed; one line on standard error has the error's code, what was wrong and what to do
+  2    called wrongly: an unknown command or option, or a value that is not allowed
+  130  interrupted; what was appended until then is in the store`
+
+const FAILED = 1
+const CALLED_WRONGLY = 2
+
+function program(): Command {
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+  const millrace = new Command('millrace')
+    .description("Tools for message stores in RocketMQ 4.9's format")
+    .version(manifest.version)
+    .exitOverride()
+    .configureOutput({ outputError: (text) => complain(text.replace(/^error: /, '')) })
+    .addHelpText('after', EXIT_CODES)
+  const store = millrace.command('store').description('look into a store directory, or append to it').addHelpText('after', EXIT_CODES)
+  for (const add of [addStoreInfo, addStoreDump, addStoreAppend]) add(store).addHelpText('after', EXIT_CODES)
+  return millrace
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  try {
+    await program().parseAsync(args, { from: 'user' })
+    return 0
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : CALLED_WRONGLY
+    if (isClosedPipe(error)) return 0
+    complain(error)
+    return FAILED
+  }
+}
+
+// Not process.exit(): what is still on its way to a pipe must arrive.
+main(process.argv.slice(2)).then((code) => {
+  process.exitCode ??= code
+})

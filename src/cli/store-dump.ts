@@ -1,0 +1,90 @@
+/** `millrace store dump DIR`: messages as NDJSON, without changing the store. `store append` takes its lines. */
+import { isUtf8 } from 'node:buffer'
+import type { Command } from 'commander'
+import type { Message, MessageStore } from '../index.js'
+import { printLines } from './output.js'
+import { type CommonOptions, openStore, wholeNumber, withStoreOptions } from './store-options.js'
+
+interface DumpOptions extends CommonOptions {
+  topic?: string
+  queue?: number
+  from?: number
+  limit?: number
+  tags?: string
+  plain?: true
+}
+
+const COMPRESSION_BITS = 0x701
+
+export function addStoreDump(store: Command): Command {
+  const command = store
+    .command('dump <dir>')
+    .description('print messages, one JSON object a line; opens for reading only, also while a program writes')
+    .option('--topic <topic>', 'messages of its queues, one queue after the other; without it every record of the log, in its order')
+    .option('--queue <id>', 'this queue of the topic alone', wholeNumber)
+    .option('--from <offset>', 'start at this queue offset; without --topic at the record that begins at this log offset', wholeNumber)
+    .option('--limit <count>', 'stop after so many messages', wholeNumber)
+    .option('--tags <expression>', "only messages with one of these tags: 'paid || refunded'")
+    .option('--plain', 'decompress bodies; without it they are printed as stored, so that append can store the same again')
+    .addHelpText('after', '\nA body that is no UTF-8 text is printed as bodyBase64.')
+  return withStoreOptions(command).action(async (directory: string, options: DumpOptions) => {
+    if (options.queue !== undefined && options.topic === undefined) command.error('--queue needs --topic')
+    const opened = await openStore(directory, options, { readOnly: true })
+    try {
+      await printLines(lines(selected(opened, options), options))
+    } finally {
+      await opened.close()
+    }
+  })
+}
+
+async function* lines(
+  messages: AsyncIterable<Message>,
+  { limit = Number.POSITIVE_INFINITY, plain }: DumpOptions,
+): AsyncIterableIterator<string> {
+  if (limit === 0) return
+  let printed = 0
+  for await (const message of messages) {
+    yield JSON.stringify(await fields(message, plain === true))
+    if (++printed >= limit) return
+  }
+}
+
+async function* selected(store: MessageStore, { topic, queue, from, tags }: DumpOptions): AsyncIterableIterator<Message> {
+  const range = from === undefined ? {} : { from }
+  if (topic === undefined) {
+    const { TagFilter } = await import('../index.js')
+    const filter = tags === undefined ? undefined : new TagFilter(tags)
+    for await (const message of store.records(range)) if (filter?.matchesMessage(message) ?? true) yield message
+    return
+  }
+  const queues = store.queues(topic).filter(({ queueId }) => queue === undefined || queueId === queue)
+  if (queues.length === 0) throw new Error(`${store.directory} has no ${queue === undefined ? '' : `queue ${queue} of `}topic '${topic}'`)
+  queues.sort((a, b) => a.queueId - b.queueId)
+  for (const { queueId } of queues) yield* store.messages({ topic, queueId, ...range, ...(tags === undefined ? {} : { tags }) })
+}
+
+async function fields(message: Message, plain: boolean) {
+  const { TAGS: _, KEYS: __, ...properties } = message.properties
+  const body = plain ? await message.plainBody() : message.body
+  return {
+    topic: message.topic,
+    queueId: message.queueId,
+    queueOffset: message.queueOffset,
+    logOffset: message.logOffset,
+    size: message.size,
+    messageId: message.messageId,
+    ...(message.tags === undefined || message.tags === '' ? {} : { tags: message.tags }),
+    ...(message.keys.length === 0 ? {} : { keys: message.keys }),
+    properties,
+    flag: message.flag,
+    sysFlag: plain ? message.sysFlag & ~COMPRESSION_BITS : message.sysFlag,
+    bornTimestamp: message.bornTimestamp,
+    bornHost: message.bornHost,
+    storeTimestamp: message.storeTimestamp,
+    storeHost: message.storeHost,
+    reconsumeTimes: message.reconsumeTimes,
+    preparedTransactionOffset: message.preparedTransactionOffset,
+    ...(isUtf8(body) ? { body: body.toString() } : { bodyBase64: body.toString('base64') }),
+  }
+}

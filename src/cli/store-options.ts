@@ -1,0 +1,49 @@
+/** What every store command takes, and how it opens its store. */
+import { readFile } from 'node:fs/promises'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { MessageStore, StoreOptions } from '../index.js'
+import { complain } from './output.js'
+
+export interface CommonOptions {
+  settings?: string
+  onCorruption: 'refuse' | 'readOnly' | 'cut'
+}
+
+export function withStoreOptions(command: Command): Command {
+  return command
+    .option(
+      '--settings <file>',
+      "properties file with RocketMQ's MessageStoreConfig names, as brokers have; file sizes are found without it",
+    )
+    .addOption(
+      new Option(
+        '--on-corruption <what>',
+        'what to do about damage that is no torn tail: refuse it, read what lies before it, or cut it off',
+      )
+        .choices(['refuse', 'readOnly', 'cut'])
+        .default('refuse'),
+    )
+}
+
+/** Says on standard error what recovery cut off, and which messages could not be delivered. */
+export async function openStore(directory: string, common: CommonOptions, options: StoreOptions): Promise<MessageStore> {
+  const { MessageStore, parseProperties, settingsFrom } = await import('../index.js')
+  const settings = common.settings === undefined ? {} : settingsFrom(parseProperties(await readFile(common.settings, 'utf8')))
+  const store = await MessageStore.open(directory, {
+    ...options,
+    settings,
+    onCorruption: common.onCorruption,
+    onDamage: ({ topic, queueId, queueOffset, reason }) =>
+      complain(`warning: unit ${queueOffset} of queue ${queueId} of topic '${topic}' ${reason}; it is left out`),
+  })
+  const { torn } = store.recovery
+  if (torn !== undefined && !store.readOnly)
+    complain(`warning: cut ${torn.bytes} bytes off the log at ${torn.logOffset} (${torn.segment}): there lay ${torn.reason}`)
+  return store
+}
+
+export function wholeNumber(text: string): number {
+  const number = Number(text)
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(number)) throw new InvalidArgumentError('It must be a whole number from 0.')
+  return number
+}
