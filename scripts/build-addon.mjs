@@ -1,43 +1,12 @@
 // Builds the addon with node-gyp into build/Release; what has not changed is not compiled again. Nothing is downloaded: the headers are those
 // that came with the running node.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { findNodeDir } from './node-headers.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-
-/** Folders that may hold `include/node`, the caller's word first. */
-function candidates() {
-  const { npm_config_nodedir, PREFIX } = process.env
-  const beside = [process.execPath, realpathSync(process.execPath)].map((node) => resolve(dirname(node), '..'))
-  return [npm_config_nodedir, ...beside, PREFIX, '/usr/local', '/usr'].filter(Boolean)
-}
-
-/** The version that a folder's headers belong to, or undefined where there are none. */
-function headersVersion(nodedir) {
-  const header = join(nodedir, 'include/node/node_version.h')
-  if (!existsSync(header) || !existsSync(join(nodedir, 'include/node/common.gypi'))) return undefined
-  const text = readFileSync(header, 'utf8')
-  return ['MAJOR', 'MINOR', 'PATCH'].map((part) => text.match(new RegExp(`#define NODE_${part}_VERSION (\\d+)`))?.[1]).join('.')
-}
-
-/** The first folder with headers of the running node's major version. */
-function findNodeDir() {
-  const seen = []
-  for (const nodedir of new Set(candidates())) {
-    const version = headersVersion(nodedir)
-    if (version?.split('.')[0] === process.versions.node.split('.')[0]) return nodedir
-    seen.push(`  ${join(nodedir, 'include/node')}: ${version ? `headers of Node ${version}` : 'no headers'}`)
-  }
-  console.error(
-    `millrace: the headers of Node ${process.versions.node} (${process.execPath}) were not found; they are not downloaded.\nLooked in\n` +
-      `${seen.join('\n')}\nThey come with Node's own archives (include/node beside bin/node). Where a package manager leaves them out, install its ` +
-      'development package (libnode-dev, nodejs-devel), or name the folder above include/node:\n  npm_config_nodedir=/path/to/node npm ci',
-  )
-  process.exit(1)
-}
 
 const nodeGyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js')
 const { status, error } = spawnSync(process.execPath, [nodeGyp, 'configure', 'build', `--nodedir=${findNodeDir()}`, '--silent'], {
