@@ -9,7 +9,7 @@ import { findNodeDir } from './node-headers.mjs'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
 const nodeGyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js')
-const { status, error } = spawnSync(process.execPath, [nodeGyp, 'configure', 'build', `--nodedir=${findNodeDir()}`, '--silent'], {
+const { status, error } = spawnSync(process.execPath, [nodeGyp, 'configure', 'build', `--nodedir=${findNodeDir()}`, '--loglevel=error'], {
   cwd: root,
   stdio: 'inherit',
 })
