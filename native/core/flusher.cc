@@ -40,6 +40,11 @@ Status Flusher::SyncLocked() {
   const int64_t timestamp = last_timestamp_.load(std::memory_order_acquire);
   const int64_t end = log_->published(), from = flushed();
   if (end <= from) return Status::Ok();
+  // Pages populated ahead of the end are written with it and protected again: the writer will fault on each of them once.
+  int64_t ahead = 0;
+  std::shared_ptr<Segment> segment;
+  if (log_->Find(end - 1, &segment).ok() && segment)
+    ahead = std::max<int64_t>(0, segment->populated.load(std::memory_order_relaxed) - (end - segment->from())) / kPageBytes;
   const auto started = Clock::now();
   Status status = log_->Sync(from, end);
   syncs_.fetch_add(1, std::memory_order_relaxed);
@@ -52,11 +57,7 @@ Status Flusher::SyncLocked() {
     failed_.store(true, std::memory_order_release);
     return status;
   }
-  // Pages populated ahead of the end were written with it and are protected again: the writer will fault on each once.
-  std::shared_ptr<Segment> segment;
-  if (log_->Find(end - 1, &segment).ok() && segment)
-    if (const int64_t ahead = segment->populated.load(std::memory_order_relaxed) - (end - segment->from()); ahead > 0)
-      refaulted_pages_.fetch_add(ahead / kPageBytes + 1, std::memory_order_relaxed);
+  refaulted_pages_.fetch_add(ahead, std::memory_order_relaxed);
   flushed_timestamp_.store(timestamp, std::memory_order_relaxed);
   flushed_.store(end, std::memory_order_release);
   return status;

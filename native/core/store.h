@@ -171,12 +171,15 @@ class Store {
   ConsumeQueues& queues() { return queues_; }
   IndexFiles& index() { return index_; }
   Flusher& flusher() { return flusher_; }
+  // `files` lives as long as the store.
+  void KeepAlive(std::shared_ptr<FileSystem> files) { kept_ = std::move(files); }
   const DispatchRules& rules() const { return rules_; }
 
   int64_t confirm_offset() const { return confirm_offset_.load(); }
   void set_confirm_offset(int64_t offset) { confirm_offset_.store(offset); }
 
  private:
+  std::shared_ptr<FileSystem> kept_;  // first: destroyed after everything that uses it
   Store(FileSystem* files, StoreOptions options, StorePaths paths);
   Status Recover(bool log_exists);
   Status TakeLock();

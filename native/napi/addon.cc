@@ -88,7 +88,8 @@ void FinishOpen(napi_env env, napi_status, void* data) {
   if (work->progress != nullptr) napi_release_threadsafe_function(work->progress, napi_tsfn_release);
   napi_delete_async_work(env, work->work);
   if (work->status.ok()) {
-    const uint64_t id = StoreHandle::Register(std::move(work->store), std::move(work->faults));
+    if (work->faults) work->store->KeepAlive(std::move(work->faults));
+    const uint64_t id = StoreHandle::Register(std::move(work->store));
     napi_resolve_deferred(env, work->deferred, Number(env, static_cast<double>(id)));
   } else {
     napi_reject_deferred(env, work->deferred, MakeError(env, work->status));
@@ -780,6 +781,7 @@ napi_value ListQueues(napi_env env, napi_callback_info info) {
   napi_create_array(env, &array);
   uint32_t i = 0;
   for (ConsumeQueue* queue : handle->store().queues().All()) {
+    if (queue->max_offset() == 0) continue;  // known by name only: nothing was ever put
     napi_set_element(env, array, i++, String(env, queue->topic()));
     napi_set_element(env, array, i++, Number(env, queue->queue_id()));
     napi_set_element(env, array, i++, Number(env, static_cast<double>(queue->min_offset())));

@@ -8,7 +8,6 @@ namespace {
 
 struct Registered {
   std::shared_ptr<Store> store;
-  std::shared_ptr<FileSystem> files;
   int users = 0;
 };
 
@@ -23,10 +22,10 @@ constexpr napi_type_tag kTag = {0x6d696c6c72616365, 0x73746f7265000001};
 
 }  // namespace
 
-uint64_t StoreHandle::Register(std::shared_ptr<Store> store, std::shared_ptr<FileSystem> files) {
+uint64_t StoreHandle::Register(std::shared_ptr<Store> store) {
   std::lock_guard lock(registry_mutex);
   const uint64_t id = next_id++;
-  Registry()[id] = {std::move(store), std::move(files), 0};
+  Registry()[id] = {std::move(store), 0};
   return id;
 }
 
@@ -41,7 +40,6 @@ StoreHandle* StoreHandle::Attach(napi_env env, uint64_t id, napi_value on_flushe
     }
     found->second.users++;
     handle->store_ = found->second.store;
-    handle->files_ = found->second.files;
   }
   handle->env_ = env;
   handle->id_ = id;

@@ -19,7 +19,7 @@ class StoreHandle {
  public:
   // Registers `store` (or finds it by id) and counts this environment. Null when there is no such id.
   static StoreHandle* Attach(napi_env env, uint64_t id, napi_value on_flushed);
-  static uint64_t Register(std::shared_ptr<Store> store, std::shared_ptr<FileSystem> files);
+  static uint64_t Register(std::shared_ptr<Store> store);
 
   // The handle behind a JavaScript value made by Wrap(); null (and an exception) for anything else.
   static StoreHandle* From(napi_env env, napi_value value);
@@ -53,7 +53,6 @@ class StoreHandle {
   napi_env env_ = nullptr;
   uint64_t id_ = 0;
   std::shared_ptr<Store> store_;
-  std::shared_ptr<FileSystem> files_;  // a faulty one lives as long as its store
   napi_threadsafe_function wake_ = nullptr;
   int listener_ = 0;
   std::atomic<int64_t> waiting_for_{0};  // 0: nobody waits

@@ -46,8 +46,7 @@ line's number: the messages before that line are in the store, those behind it a
       throw error
     }
     const count = `${progress.appended} ${progress.appended === 1 ? 'message' : 'messages'}`
-    if (failure !== undefined)
-      throw new Error(`${describe(failure)}; ${count} before it ${progress.appended === 1 ? 'is' : 'are'} in the store`)
+    if (failure !== undefined) throw new Error(`${describe(failure).replace(/\.?$/, '.')} Appended before it: ${count}.`)
     await printLines([`appended ${count}`])
   })
 }

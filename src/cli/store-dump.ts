@@ -54,8 +54,14 @@ async function* selected(store: MessageStore, { topic, queue, from, tags }: Dump
   const range = from === undefined ? {} : { from }
   if (topic === undefined) {
     const { TagFilter } = await import('../index.js')
-    const filter = tags === undefined ? undefined : new TagFilter(tags)
-    for await (const message of store.records(range)) if (filter?.matchesMessage(message) ?? true) yield message
+    const filter = new TagFilter(tags)
+    try {
+      for await (const message of store.records(range)) if (filter.matchesMessage(message)) yield message
+    } catch (error) {
+      const { code, logOffset } = error as { code?: string; logOffset?: number }
+      if (code === 'CORRUPT_LOG' && logOffset === from) throw new Error(`no record begins at log offset ${from}`)
+      throw error
+    }
     return
   }
   const queues = store.queues(topic).filter(({ queueId }) => queue === undefined || queueId === queue)

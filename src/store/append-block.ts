@@ -14,6 +14,8 @@ const BLOCK_BYTES = 1 << 20
 /** A body of this size is handed over where it lies instead of being copied into the block. */
 const OUTSIDE_BODY_BYTES = 64 << 10
 const HOST_BYTES = 20
+/** RocketMQ's limit on all properties of a message together, in bytes; no character takes less than one. */
+const MAX_PROPERTY_BYTES = 32767
 const NAME_END = 1
 const PROPERTY_END = 2
 /** A string of at most this many ASCII characters is written faster by hand. */
@@ -74,23 +76,27 @@ export class AppendBlock {
    */
   put(message: MessageInput): boolean {
     if (message === null || typeof message !== 'object') throw storeError('INVALID_ARGUMENT', { what: 'message', value: message, allowed: 'an object' })
-    const { body, tags, keys, properties } = message
+    const { body, keys, properties } = message
+    const tags = message.tags ?? ''
+    if (typeof tags !== 'string') throw storeError('INVALID_ARGUMENT', { what: 'tags', value: tags, allowed: 'a string' })
     const queue = this.#queues.of(message.topic, message.queueId ?? 0, true)
     const at = this.#used
     const start = at >> 2
 
-    const text = typeof body === 'string' ? encoder.encode(body) : body
+    const text = typeof body === 'string' ? encoder.encode(body) : (body ?? undefined)
     if (text !== undefined && !(text instanceof Uint8Array))
       throw storeError('INVALID_ARGUMENT', { what: 'body', value: body, allowed: 'a Uint8Array or a string' })
     const bodyBytes = text === undefined ? 0 : text.length
     const outside = bodyBytes >= OUTSIDE_BODY_BYTES && this.#allowOutside
-    const keyText = keys === undefined ? '' : typeof keys === 'string' ? keys : joinKeys(keys)
+    const keyText = keys === undefined || keys === null ? '' : typeof keys === 'string' ? keys : joinKeys(keys)
+    let characters = tags.length + keyText.length
+    if (properties !== undefined && properties !== null) characters += countProperties(properties)
+    if (characters > MAX_PROPERTY_BYTES) throw storeError('PROPERTIES_SIZE_EXCEEDED', { bytes: characters })
     // The room that is certainly enough; a string takes three bytes a character at most.
-    let room = HEAD_BYTES + 2 * HOST_BYTES + 3 * ((tags === undefined ? 0 : tags.length) + keyText.length) + (outside ? 0 : bodyBytes) + 16
-    if (properties !== undefined) for (const name in properties) room += 3 * (name.length + (properties[name] as string).length) + 8
+    const room = HEAD_BYTES + 2 * HOST_BYTES + 3 * characters + (outside ? 0 : bodyBytes) + 16
     if (this.#outside !== undefined || at + room > this.#bytes.length) {
       if (this.#count > 0 || !this.#allowOutside) return false
-      throw storeError('PROPERTIES_SIZE_EXCEEDED', { bytes: room })
+      throw storeError('MESSAGE_ILLEGAL', { reason: `its body takes ${bodyBytes} bytes, more than any store takes` })
     }
 
     const i32 = this.#i32
@@ -105,11 +111,11 @@ export class AppendBlock {
       cursor += HOST_BYTES
     }
     const tagsAt = cursor
-    if (tags !== undefined && tags !== '') cursor = this.#putString(cursor, tags, 'tags')
+    if (tags !== '') cursor = this.#putString(cursor, tags, 'tags')
     const keysAt = cursor
     if (keyText !== '') cursor = this.#putString(cursor, keyText, 'keys')
     const propertiesAt = cursor
-    if (properties !== undefined) cursor = this.#putProperties(cursor, properties)
+    if (properties !== undefined && properties !== null) cursor = this.#putProperties(cursor, properties)
     const bodyAt = cursor
     if (text !== undefined && !outside) {
       this.#bytes.set(text, cursor)
@@ -216,7 +222,20 @@ export class AppendBlock {
   }
 }
 
+/** Characters of all names and values, with what stands between them. */
+function countProperties(properties: Readonly<Record<string, string>>): number {
+  if (typeof properties !== 'object') throw storeError('INVALID_ARGUMENT', { what: 'properties', value: properties, allowed: 'an object of strings' })
+  let characters = 0
+  for (const name in properties) {
+    const value = properties[name]
+    if (typeof value !== 'string') throw storeError('INVALID_ARGUMENT', { what: `properties.${name}`, value, allowed: 'a string' })
+    characters += name.length + value.length + 2
+  }
+  return characters
+}
+
 function joinKeys(keys: readonly string[]): string {
+  if (!Array.isArray(keys)) throw storeError('INVALID_ARGUMENT', { what: 'keys', value: keys, allowed: 'a string or an array of strings' })
   for (const key of keys)
     if (typeof key !== 'string' || key.includes(' ')) throw storeError('INVALID_ARGUMENT', { what: 'keys', value: key, allowed: 'strings without a space' })
   return keys.length === 1 ? (keys[0] as string) : keys.join(' ')

@@ -2,20 +2,24 @@
 import type { AppendResult, AppendStatus } from './types.js'
 
 export class Appended implements AppendResult {
-  constructor(
-    public status: AppendStatus,
-    readonly logOffset: number,
-    readonly queueOffset: number,
-    readonly size: number,
-    readonly storeTimestamp: number,
-    /** Store host as the id begins: address and port in upper-case hex. */
-    private readonly hostHex: string
-  ) {
-    // Not part of the result: neither listed nor printed.
-    Object.defineProperty(this, 'hostHex', { enumerable: false })
+  status: AppendStatus
+  readonly logOffset: number
+  readonly queueOffset: number
+  readonly size: number
+  readonly storeTimestamp: number
+  /** Store host as the id begins: address and port in upper-case hex. */
+  readonly #hostHex: string
+
+  constructor(status: AppendStatus, logOffset: number, queueOffset: number, size: number, storeTimestamp: number, hostHex: string) {
+    this.status = status
+    this.logOffset = logOffset
+    this.queueOffset = queueOffset
+    this.size = size
+    this.storeTimestamp = storeTimestamp
+    this.#hostHex = hostHex
   }
 
   get messageId(): string {
-    return this.hostHex + this.logOffset.toString(16).toUpperCase().padStart(16, '0')
+    return this.#hostHex + this.logOffset.toString(16).toUpperCase().padStart(16, '0')
   }
 }

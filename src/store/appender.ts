@@ -85,7 +85,7 @@ export class Appender {
   append(message: MessageInput, options: AppendOptions | undefined): Promise<AppendResult> {
     const wait = options?.wait !== false
     return new Promise((resolve, reject) => {
-      if (this.#full()) {
+      if (this.#blocked.length > 0 || this.#full()) {
         if (this.#options.whenFull === 'reject') reject(storeError('TOO_MANY_WAITING', { waiting: this.waiting }))
         else this.#blocked.push({ message, wait, resolve, reject })
       } else {
@@ -147,6 +147,7 @@ export class Appender {
       block.commit(0)
     } catch (error) {
       for (const reject of rejects) reject(error)
+      this.#release()
       return
     }
     const { synchronous, replication } = this.#options
@@ -166,6 +167,7 @@ export class Appender {
       at += block.entryBytes(at)
     }
     this.#options.onAppended()
+    this.#release()
   }
 
   /** The core has flushed up to `flushed`, or its flush failed. */
@@ -308,6 +310,11 @@ export class Appender {
       }
       this.#wakeAtFirst()
     }
+    this.#release()
+  }
+
+  /** Those that could not begin, as far as there is room now. */
+  #release(): void {
     while (this.#blocked.length > 0 && !this.#full()) {
       const { message, wait, resolve, reject } = this.#blocked.shift() as Blocked
       this.#put(message, wait, resolve, reject)

@@ -186,7 +186,7 @@ export class MessageStore {
 
   /** By offset message id. */
   async messageById(messageId: string): Promise<Message | undefined> {
-    const id = decodeMessageId(messageId)
+    const id = typeof messageId === 'string' ? decodeMessageId(messageId) : undefined
     if (id === undefined)
       throw storeError('INVALID_ARGUMENT', { what: 'messageId', value: messageId, allowed: '32 or 56 hexadecimal digits of an offset message id' })
     return this.messageAt(Number(id.logOffset))

@@ -8,7 +8,7 @@ import type { FlushPolicy } from './flush-policy.js'
 import { AsyncFlush, flushPolicy, SyncFlush } from './flush-policy.js'
 import type { Replication } from './replication.js'
 import type { StoreSettings } from './settings.js'
-import { defaultSettings } from './settings.js'
+import { checkSettings, defaultSettings } from './settings.js'
 import type { UnitDamage } from './types.js'
 
 export interface StoreOptions {
@@ -65,7 +65,7 @@ export interface CheckedOptions {
 export function checkOptions(directory: string, options: StoreOptions & FaultOptions = {}): CheckedOptions {
   if (typeof directory !== 'string' || directory === '') throw invalid('directory', directory, 'a path')
   if (options === null || typeof options !== 'object') throw invalid('options', options, 'an object')
-  const settings = options.settings ?? {}
+  const settings = checkSettings(options.settings ?? {})
   const all: StoreSettings = { ...defaultSettings(), ...settings }
   const fromSettings = settings.flushDiskType === 'SYNC_FLUSH' ? new SyncFlush({ timeoutMs: all.syncFlushTimeout }) : new AsyncFlush()
   const policy = options.flush === undefined ? fromSettings : flushPolicy(options.flush)

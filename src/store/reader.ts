@@ -28,6 +28,7 @@ const MAX_RANGES = 1024
 const MODE_BYTES = 0
 const MODE_RANGES = 1
 const MAX_TAG_LISTS = 256
+const NO_BYTES = Buffer.alloc(0)
 
 interface Raw {
   numbers: Float64Array
@@ -51,7 +52,9 @@ export class Reader {
   }
 
   async pull(options: PullOptions): Promise<PullResult> {
-    const { numbers, value } = await this.#run(options, MODE_BYTES)
+    // What the core answered at once is read at once: the next pull writes over it.
+    const answer = this.#run(options, MODE_BYTES)
+    const { numbers, value } = answer instanceof Promise ? await answer : answer
     const count = numbers[COUNT] as number
     const messages: Message[] = new Array(count)
     for (let i = 0, at = 0; i < count; i++) {
@@ -59,26 +62,25 @@ export class Reader {
       messages[i] = message
       at += message.size
     }
-    const result = { ...this.#outcome(numbers), messages }
+    const result: PullResult = {
+      status: STATUSES[numbers[STATUS] as number] as PullStatus,
+      messages,
+      nextOffset: numbers[NEXT] as number,
+      minOffset: numbers[MIN] as number,
+      maxOffset: numbers[MAX] as number,
+      suggestPullingFromSlave: numbers[SUGGEST] === 1
+    }
     return options.filter === undefined ? result : this.#filtered(options, options.filter, result)
   }
 
   async pullRaw(options: PullOptions): Promise<RawPullResult> {
     noFilter(options)
-    const { numbers, value } = await this.#run(options, MODE_BYTES)
-    return { ...this.#outcome(numbers), bytes: value ?? Buffer.alloc(0), count: numbers[COUNT] as number }
-  }
-
-  async pullRanges(options: PullOptions): Promise<RangePullResult> {
-    noFilter(options)
-    const { numbers } = await this.#run(options, MODE_RANGES)
-    const count = numbers[COUNT] as number
-    return { ...this.#outcome(numbers), ranges: numbers.slice(NUMBERS, NUMBERS + 2 * count), count }
-  }
-
-  #outcome(numbers: Float64Array): Omit<PullResult, 'messages'> {
+    const answer = this.#run(options, MODE_BYTES)
+    const { numbers, value } = answer instanceof Promise ? await answer : answer
     return {
       status: STATUSES[numbers[STATUS] as number] as PullStatus,
+      bytes: value ?? NO_BYTES,
+      count: numbers[COUNT] as number,
       nextOffset: numbers[NEXT] as number,
       minOffset: numbers[MIN] as number,
       maxOffset: numbers[MAX] as number,
@@ -86,9 +88,26 @@ export class Reader {
     }
   }
 
-  /** Undefined only for the answer of a queue that does not exist. */
+  async pullRanges(options: PullOptions): Promise<RangePullResult> {
+    noFilter(options)
+    const answer = this.#run(options, MODE_RANGES)
+    const { numbers } = answer instanceof Promise ? await answer : answer
+    const count = numbers[COUNT] as number
+    return {
+      status: STATUSES[numbers[STATUS] as number] as PullStatus,
+      ranges: numbers.slice(NUMBERS, NUMBERS + 2 * count),
+      count,
+      nextOffset: numbers[NEXT] as number,
+      minOffset: numbers[MIN] as number,
+      maxOffset: numbers[MAX] as number,
+      suggestPullingFromSlave: numbers[SUGGEST] === 1
+    }
+  }
+
   #run(options: PullOptions, mode: number): Raw | Promise<Raw> {
-    const { topic, queueId, offset, maxMessages = 32, maxBytes = 0 } = options
+    if (options === null || typeof options !== 'object') throw storeError('INVALID_ARGUMENT', { what: 'options', value: options, allowed: 'an object' })
+    const { topic, queueId, offset, maxBytes = 0 } = options
+    const maxMessages = Math.min(options.maxMessages ?? 32, MAX_RANGES)
     check('offset', offset, 0)
     check('maxMessages', maxMessages, 1)
     check('maxBytes', maxBytes, 0)
@@ -155,5 +174,5 @@ function check(what: string, value: number, least: number): void {
 }
 
 function noFilter(options: PullOptions): void {
-  if (options.filter !== undefined) throw storeError('INVALID_ARGUMENT', { what: 'filter', value: options.filter, allowed: 'only pull() decodes messages for a filter' })
+  if (options?.filter !== undefined) throw storeError('INVALID_ARGUMENT', { what: 'filter', value: options.filter, allowed: 'only pull() decodes messages for a filter' })
 }
