@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { MessageStore } from 'millrace'
-import { unpack } from './unpack.mjs'
+import { extract } from 'tar'
 
 const APPENDED = 100_000
 const IN_FLIGHT = 1_000
@@ -17,7 +17,7 @@ const TOPIC = 'examples'
 const folder = mkdtempSync(join(tmpdir(), 'millrace-main-job-'))
 const directory = join(folder, 'java-store')
 try {
-  unpack(fileURLToPath(new URL('data/java-store.tar.gz', import.meta.url)), folder)
+  extract({ file: fileURLToPath(new URL('data/java-store.tar.gz', import.meta.url)), cwd: folder, sync: true })
   await main()
 } finally {
   rmSync(folder, { recursive: true, force: true })
