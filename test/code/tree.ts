@@ -2,12 +2,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, posix } from 'node:path'
+import ts from 'typescript'
 
 const root = dirname(createRequire(import.meta.url).resolve('millrace/package.json'))
 
 /** What is made, fetched, or not text. */
-const foreign =
-  /^(\.git|\.tap|build|coverage|dist|bench\/results|test\/fixtures|examples\/[^/]*store[^/]*)(\/|$)|(^|\/)node_modules(\/|$)|\.(gz|zst|lz4|png|tgz)$/
+const foreign = /^(\.git|\.tap|build|coverage|dist)$|(^|\/)node_modules$|\.(br|gz|png)$/
 
 export interface SourceFile {
   /** From the project's root, with forward slashes. */
@@ -32,8 +32,8 @@ export function sourceFiles(under = ''): SourceFile[] {
 
 /** What a TypeScript file imports: own modules as paths from the root without extension, others by their names. */
 export function imports({ path, text }: SourceFile): string[] {
-  const specifiers = [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '')
-  return specifiers.map((name) => (name.startsWith('.') ? posix.join(posix.dirname(path), name).replace(/\.js$/, '') : name))
+  const names = ts.preProcessFile(text).importedFiles.map(({ fileName }) => fileName)
+  return names.map((name) => (name.startsWith('.') ? posix.join(posix.dirname(path), name).replace(/\.js$/, '') : name))
 }
 
 /** What a C++ file includes, paths in quotes made whole. */
