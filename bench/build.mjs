@@ -56,11 +56,22 @@ const steps = {
     const pom = join(root, 'test', 'interop', 'java', 'pom.xml')
     const complete = join(jars, '.complete')
     if (!newer(complete, [pom])) {
-      run('mvn', ['-q', '-B', '-f', pom, '-Drelease=4.9.7', '-Dclient=4.9.8', 'dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${jars}`])
+      run('mvn', [
+        '-q',
+        '-B',
+        '-f',
+        pom,
+        '-Drelease=4.9.7',
+        '-Dclient=4.9.8',
+        'dependency:copy-dependencies',
+        '-DincludeScope=runtime',
+        `-DoutputDirectory=${jars}`,
+      ])
       writeFileSync(complete, '')
     }
     const source = join(javaSources, 'StoreBench.java')
-    if (!newer(join(built, 'StoreBench.class'), [source])) run('javac', ['-nowarn', '-encoding', 'UTF-8', '-d', built, '-cp', join(jars, '*'), source])
+    if (!newer(join(built, 'StoreBench.class'), [source]))
+      run('javac', ['-nowarn', '-encoding', 'UTF-8', '-d', built, '-cp', join(jars, '*'), source])
   },
   ours() {
     if (!existsSync(join(root, 'dist', 'index.js'))) run('npm', ['run', 'build'])

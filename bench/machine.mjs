@@ -7,7 +7,14 @@ import { cpus, release, totalmem } from 'node:os'
 export function machine(dir) {
   const [cpu] = cpus()
   const gib = (totalmem() / 2 ** 30).toFixed(0)
-  return { cpu: `${cpus().length} × ${cpu.model.trim()}`, memoryGib: Number(gib), kernel: `${process.platform} ${release()}`, fileSystem: fileSystem(dir), dirtyRatio: dirtyRatio(), node: process.version }
+  return {
+    cpu: `${cpus().length} × ${cpu.model.trim()}`,
+    memoryGib: Number(gib),
+    kernel: `${process.platform} ${release()}`,
+    fileSystem: fileSystem(dir),
+    dirtyRatio: dirtyRatio(),
+    node: process.version,
+  }
 }
 
 export const machineLine = (dir) => {

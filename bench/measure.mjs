@@ -82,7 +82,15 @@ export function judge(work, row, { answers, failures, racing }) {
     const peer = bestOf(target.of)
     if (!peer) return { ...target, met: null, why: [...failures].find(([name]) => name.startsWith(target.of))?.[1] ?? 'not run' }
     const theirs = values(peer, target.metric)
-    return { ...target, peer, figure: median(theirs), ...verdict(mine.map((value, i) => (value === theirs[i] ? 1 : value / theirs[i])), target) }
+    return {
+      ...target,
+      peer,
+      figure: median(theirs),
+      ...verdict(
+        mine.map((value, i) => (value === theirs[i] ? 1 : value / theirs[i])),
+        target,
+      ),
+    }
   })
   const limit = work.limit && bestOf(work.limit)
   const judged = comparisons.filter((comparison) => comparison.met !== undefined)
@@ -91,10 +99,18 @@ export function judge(work, row, { answers, failures, racing }) {
     unit: row.unit,
     ours: median(mine) ?? null,
     cpuMicroseconds: median(values(row.ours, 'cpuMicroseconds').filter(Number.isFinite)) ?? null,
-    peers: Object.fromEntries([...answers.keys()].filter((name) => !work.rows.some((other) => other.ours === name)).map((name) => [name, median(values(name)) ?? null])),
+    peers: Object.fromEntries(
+      [...answers.keys()]
+        .filter((name) => !work.rows.some((other) => other.ours === name))
+        .map((name) => [name, median(values(name)) ?? null]),
+    ),
     limit: limit ? median(values(limit)) : null,
-    target: row.targets.filter((target) => bound(target)).map((target) => `${bound(target)}${target.of ? ` × ${target.of}` : ''}`).join(', '),
-    met: judged.length === 0 ? null : judged.every(({ met }) => met === true) ? true : judged.some(({ met }) => met === false) ? false : null,
+    target: row.targets
+      .filter((target) => bound(target))
+      .map((target) => `${bound(target)}${target.of ? ` × ${target.of}` : ''}`)
+      .join(', '),
+    met:
+      judged.length === 0 ? null : judged.every(({ met }) => met === true) ? true : judged.some(({ met }) => met === false) ? false : null,
     pairs: mine.length,
     comparisons,
   }
@@ -108,7 +124,8 @@ export function bound({ atLeast, atMost, below }) {
 
 function verdict(values, { atLeast, atMost, below }) {
   const [low, high] = [quantile(values, 0.1), quantile(values, 0.9)]
-  const met = atLeast !== undefined ? low >= atLeast : atMost !== undefined ? high <= atMost : below !== undefined ? high < below : undefined
+  const met =
+    atLeast !== undefined ? low >= atLeast : atMost !== undefined ? high <= atMost : below !== undefined ? high < below : undefined
   return { median: median(values), low, high, met }
 }
 
@@ -127,12 +144,24 @@ export function quantile(values, share) {
 /** A program's standard output; its end of standard error is the error. */
 function tool([command, ...args], env = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], timeout: TRIAL_LIMIT_MS, killSignal: 'SIGKILL' })
+    const child = spawn(command, args, {
+      cwd: root,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: TRIAL_LIMIT_MS,
+      killSignal: 'SIGKILL',
+    })
     let printed = ''
     let complained = ''
-    child.stdout.setEncoding('utf8').on('data', (text) => { printed += text })
-    child.stderr.setEncoding('utf8').on('data', (text) => { complained = (complained + text).slice(-2000) })
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      printed += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text) => {
+      complained = (complained + text).slice(-2000)
+    })
     child.once('error', reject)
-    child.once('close', (code, signal) => (code === 0 ? resolve(printed) : reject(new Error(`${command} ${args[0] ?? ''} ended with ${signal ?? code}: ${complained.trim()}`))))
+    child.once('close', (code, signal) =>
+      code === 0 ? resolve(printed) : reject(new Error(`${command} ${args[0] ?? ''} ended with ${signal ?? code}: ${complained.trim()}`)),
+    )
   })
 }

@@ -67,7 +67,12 @@ function burst(body, keys, scaled) {
     limit: 'C',
     rows: [
       appendRow('append', 'append, 1000 in flight', 'core, 1000 a call', body === 1024 ? { java: 3, node: 5, core: 0.8 } : { java: 1.5 }),
-      appendRow('appendBatch', 'appendBatch of 32', 'core, 32 a call', body === 1024 ? { java: 3, node: 5, core: 0.8, c: 0.7 } : { java: 4, node: 5, core: 0.7 }),
+      appendRow(
+        'appendBatch',
+        'appendBatch of 32',
+        'core, 32 a call',
+        body === 1024 ? { java: 3, node: 5, core: 0.8, c: 0.7 } : { java: 4, node: 5, core: 0.7 },
+      ),
       appendRow('appendSync', 'appendSync', 'core, 1 a call', body === 1024 ? { java: 1.8, core: 0.8 } : { java: 1.5 }),
     ],
   }
@@ -84,7 +89,10 @@ function steady(keys, scaled) {
   const all = { body: 1024, keys }
   const count = scaled((20 * GIB) / recordBytes(1024))
   const bytes = count * recordBytes(1024)
-  const targets = [{ of: 'Java', atLeast: 1.5 }, { of: 'C', atLeast: 0.9 }]
+  const targets = [
+    { of: 'Java', atLeast: 1.5 },
+    { of: 'C', atLeast: 0.9 },
+  ]
   const row = (candidate, name) => ({ name, ours: candidate, metric: 'rate', unit: 'messages/s', targets })
   return {
     name: `append, 1 KiB, ${keys ? 'keys' : 'no keys'}, steady`,
@@ -124,8 +132,20 @@ function syncAlone(scaled) {
     },
     limit: 'bare',
     rows: [
-      { name: 'appendSync', ours: 'appendSync', metric: 'rate', unit: 'messages/s', targets: [{ of: 'bare', atLeast: 0.95 }, { of: 'core' }, { of: 'Java' }, { of: 'Node' }] },
-      { name: 'append', ours: 'append', metric: 'rate', unit: 'messages/s', targets: [{ of: 'bare', atLeast: 0.8 }, { of: 'Java' }, { of: 'Node' }] },
+      {
+        name: 'appendSync',
+        ours: 'appendSync',
+        metric: 'rate',
+        unit: 'messages/s',
+        targets: [{ of: 'bare', atLeast: 0.95 }, { of: 'core' }, { of: 'Java' }, { of: 'Node' }],
+      },
+      {
+        name: 'append',
+        ours: 'append',
+        metric: 'rate',
+        unit: 'messages/s',
+        targets: [{ of: 'bare', atLeast: 0.8 }, { of: 'Java' }, { of: 'Node' }],
+      },
     ],
   }
 }
@@ -145,7 +165,15 @@ function syncTogether(inFlight, scaled) {
       'Node: better-sqlite3, a transaction': node('better-sqlite3', { ...all, style: 'transaction' }),
     },
     limit: 'core',
-    rows: [{ name: 'append', ours: 'append', metric: 'rate', unit: 'messages/s', targets: [{ of: 'Java', atLeast: 2 }, { of: 'core' }, { of: 'Node' }] }],
+    rows: [
+      {
+        name: 'append',
+        ours: 'append',
+        metric: 'rate',
+        unit: 'messages/s',
+        targets: [{ of: 'Java', atLeast: 2 }, { of: 'core' }, { of: 'Node' }],
+      },
+    ],
   }
 }
 

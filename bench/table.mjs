@@ -15,7 +15,8 @@ export function table(rows) {
 }
 
 function cells(comparison, row) {
-  if (comparison.why) return [comparison.of ?? '', `not run: ${comparison.why.split('\n')[0].slice(0, 80)}`, '', bound(comparison) ?? '', '?']
+  if (comparison.why)
+    return [comparison.of ?? '', `not run: ${comparison.why.split('\n')[0].slice(0, 80)}`, '', bound(comparison) ?? '', '?']
   const ratio = comparison.median === undefined ? '' : interval(comparison, row)
   const met = comparison.met === undefined ? '' : comparison.met ? 'yes' : 'NO'
   return [comparison.peer ?? '', comparison.peer ? figure(comparison.figure, row.unit) : '', ratio, bound(comparison) ?? '', met]

@@ -16,15 +16,16 @@ if (process.send) {
   const write = async (from, to) => {
     for (let i = from; i < to; i += 1000) await store.appendBatch(Array.from({ length: 1000 }, (_, j) => message(i + j)))
   }
-  await write(0, total * 0.75)
+  const threeQuarters = Math.floor(total * 0.75)
+  await write(0, threeQuarters)
   await store.flush()
   const checkpoint = store.maxLogOffset
-  await write(total * 0.75, total)
+  await write(threeQuarters, total)
   process.send({ checkpoint, end: store.maxLogOffset })
   setInterval(() => {}, 1000) // until it is killed
 } else {
   const writer = fork(fileURLToPath(import.meta.url), process.argv.slice(2))
-  const [{ checkpoint, end }] = await Promise.race([once(writer, 'message'), once(writer, 'exit').then(([code]) => { throw new Error(`the writer ended with ${code}`) })])
+  const [{ checkpoint, end }] = await once(writer, 'message', { signal: AbortSignal.timeout(300_000) })
   writer.kill('SIGKILL')
   await once(writer, 'exit')
   if (options.cold) execFileSync(options.limit, ['drop', `dir=${options.dir}`])
@@ -35,5 +36,12 @@ if (process.send) {
   const { scannedBytes, records, milliseconds, cleanBefore } = store.recovery
   if (cleanBefore || store.maxLogOffset !== end) throw new Error(`opened at ${store.maxLogOffset}, not ${end}`)
   await store.close()
-  print({ bytesPerSecond: scannedBytes / seconds, scannedShare: scannedBytes / (SEGMENT + end - checkpoint), scannedBytes, records, seconds, recoverySeconds: milliseconds / 1000 })
+  print({
+    bytesPerSecond: scannedBytes / seconds,
+    scannedShare: scannedBytes / (SEGMENT + end - checkpoint),
+    scannedBytes,
+    records,
+    seconds,
+    recoverySeconds: milliseconds / 1000,
+  })
 }

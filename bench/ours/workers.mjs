@@ -39,7 +39,10 @@ async function main() {
   const arg = process.argv.slice(2)
   const workers = Array.from({ length: writers + readers }, (_, i) => {
     const work = i < writers ? 'write' : 'read'
-    return new Worker(fileURLToPath(import.meta.url), { argv: arg, workerData: { handle: store.handle, counters, slot: FIRST_COUNTER + i, work } })
+    return new Worker(fileURLToPath(import.meta.url), {
+      argv: arg,
+      workerData: { handle: store.handle, counters, slot: FIRST_COUNTER + i, work },
+    })
   })
   const ended = workers.map((worker) => new Promise((resolve, reject) => worker.once('error', reject).once('exit', resolve)))
   while (counters.subarray(FIRST_COUNTER).some((count) => count === 0)) await sleep(5)

@@ -6,7 +6,12 @@ import { ClassicLevel } from 'classic-level'
 import { bodyOf, inFlight, keyOf, options, place, TRANSACTION, timeAppends } from '../workload.mjs'
 
 const sync = options.flush === 'sync'
-const db = new ClassicLevel(options.dir, { keyEncoding: 'buffer', valueEncoding: 'buffer', compression: false, writeBufferSize: 64 * 2 ** 20 })
+const db = new ClassicLevel(options.dir, {
+  keyEncoding: 'buffer',
+  valueEncoding: 'buffer',
+  compression: false,
+  writeBufferSize: 64 * 2 ** 20,
+})
 await db.open()
 
 function binary(number) {

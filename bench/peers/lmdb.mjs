@@ -43,13 +43,18 @@ const styles = {
       else if (i % 100_000 === 0) await new Promise(setImmediate)
     }
   },
-  inFlight: (from, to) => inFlight(options.inFlight, from, to, async (i) => {
-    const committed = put(i)
-    await (sync ? (committed.flushed ?? committed.then(() => byPlace.flushed)) : committed)
-  }),
+  inFlight: (from, to) =>
+    inFlight(options.inFlight, from, to, async (i) => {
+      const committed = put(i)
+      await (sync ? (committed.flushed ?? committed.then(() => byPlace.flushed)) : committed)
+    }),
   async single(from, to) {
     for (let i = from; i < to; i++) {
-      if (options.keys) byPlace.transactionSync(() => { byKey.putSync(keyOf(i), place(i)); byPlace.putSync(place(i), bodyOf(i)) })
+      if (options.keys)
+        byPlace.transactionSync(() => {
+          byKey.putSync(keyOf(i), place(i))
+          byPlace.putSync(place(i), bodyOf(i))
+        })
       else byPlace.putSync(place(i), bodyOf(i))
       if (sync) await byPlace.flushed
       else if (i % 100_000 === 0) await new Promise(setImmediate)
