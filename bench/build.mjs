@@ -49,8 +49,10 @@ const steps = {
   },
   node() {
     if (newer(join(peers, 'node_modules', '.package-lock.json'), [join(peers, 'package-lock.json')])) return
-    // better-sqlite3 is compiled where no binary is to be had: with the headers beside the running node
-    run('npm', ['ci', '--no-audit', '--no-fund'], { cwd: peers, env: { npm_config_nodedir: dirname(dirname(process.execPath)) } })
+    // better-sqlite3 is compiled where no binary is to be had: with the headers beside the running node, if they are there
+    const prefix = dirname(dirname(process.execPath))
+    const env = existsSync(join(prefix, 'include', 'node', 'node_api.h')) ? { npm_config_nodedir: prefix } : {}
+    run('npm', ['ci', '--no-audit', '--no-fund'], { cwd: peers, env })
   },
   java() {
     const pom = join(root, 'test', 'interop', 'java', 'pom.xml')
@@ -74,7 +76,8 @@ const steps = {
       run('javac', ['-nowarn', '-encoding', 'UTF-8', '-d', built, '-cp', join(jars, '*'), source])
   },
   ours() {
-    if (!existsSync(join(root, 'dist', 'index.js'))) run('npm', ['run', 'build'])
+    const outputs = [join(root, 'dist', 'index.js'), join(root, 'build', 'Release', 'millrace.node')]
+    if (!outputs.every((path) => existsSync(path))) run('npm', ['run', 'build'])
   },
 }
 

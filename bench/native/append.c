@@ -1,9 +1,19 @@
-// limit append: the bytes of an append and nothing else — V1 records with CRC, queue units, index entries — by one thread.
-// write=pwrite gathers 256 KiB of records a call; write=mapped builds them in a mapping whose pages a second thread makes present ahead.
+// limit append: the bytes of an append and nothing else — V1 records with CRC, queue units, index entries — by one
+// thread. write=pwrite gathers 256 KiB of records a call; write=mapped builds them in a mapping whose pages a second
+// thread makes present ahead.
 #include "crc.h"
 #include "limit.h"
 
-enum { QUEUES = 4, UNIT = 20, UNITS_HELD = 4096, GATHER = 256 * 1024, SLOTS = 5000000, ENTRIES = 20000000, AHEAD_STEP = 4 << 20, AHEAD = 64 << 20 };
+enum {
+  QUEUES = 4,
+  UNIT = 20,
+  UNITS_HELD = 4096,
+  GATHER = 256 * 1024,
+  SLOTS = 5000000,
+  ENTRIES = 20000000,
+  AHEAD_STEP = 4 << 20,
+  AHEAD = 64 << 20
+};
 static const size_t SEGMENT = 1 << 30;
 
 static inline uint8_t* put16(uint8_t* at, uint16_t v) {
@@ -18,7 +28,9 @@ static inline uint8_t* put64(uint8_t* at, uint64_t v) {
   v = __builtin_bswap64(v);
   return (uint8_t*)memcpy(at, &v, 8) + 8;
 }
-static inline uint8_t* put_text(uint8_t* at, const char* text, size_t length) { return (uint8_t*)memcpy(at, text, length) + length; }
+static inline uint8_t* put_text(uint8_t* at, const char* text, size_t length) {
+  return (uint8_t*)memcpy(at, text, length) + length;
+}
 
 static inline int32_t java_hash(int32_t seed, const char* text, size_t length) {
   uint32_t h = (uint32_t)seed;
@@ -172,7 +184,9 @@ int run_append(void) {
     }
     if (mapped && (i & 63) == 0) {
       atomic_store_explicit(&ahead.written, position, memory_order_release);
-      while (atomic_load_explicit(&ahead.present, memory_order_acquire) < position + 64 * most && position + 64 * most < ahead.total) usleep(10);
+      while (atomic_load_explicit(&ahead.present, memory_order_acquire) < position + 64 * most &&
+             position + 64 * most < ahead.total)
+        usleep(10);
     }
 
     char key[24];

@@ -1,4 +1,5 @@
-// core-bench NAME key=value…: native/core called from C++, without Node. What lies between these figures and those of the library is the binding.
+// core-bench NAME key=value…: native/core called from C++, without Node. What lies between these figures and those of
+// the library is the binding.
 //   append  dir= count= body= keys=0|1 batch=N flush=async|sync   N messages a call
 //   pull    dir= count= body= how=ranges|copied                    32 a pull, from first to last and again
 // Prints one JSON object.
@@ -26,12 +27,15 @@ std::vector<std::string_view> arguments;
 
 std::string_view Option(std::string_view name, std::string_view fallback) {
   for (std::string_view argument : arguments) {
-    if (argument.size() > name.size() && argument.starts_with(name) && argument[name.size()] == '=') return argument.substr(name.size() + 1);
+    if (argument.size() > name.size() && argument.starts_with(name) && argument[name.size()] == '=')
+      return argument.substr(name.size() + 1);
   }
   return fallback;
 }
 
-double Number(std::string_view name, double fallback) { return std::strtod(std::string(Option(name, std::to_string(fallback))).c_str(), nullptr); }
+double Number(std::string_view name, double fallback) {
+  return std::strtod(std::string(Option(name, std::to_string(fallback))).c_str(), nullptr);
+}
 
 void Check(const Status& status) {
   if (status.ok()) return;
@@ -42,17 +46,20 @@ void Check(const Status& status) {
 double Now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 int64_t WallMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 double CpuSeconds() {
   rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
 void PrintRate(double messages, double seconds, double cpu) {
-  std::printf("{\"rate\":%.0f,\"cpuMicroseconds\":%.4f,\"seconds\":%.4f}\n", messages / seconds, cpu * 1e6 / messages, seconds);
+  std::printf("{\"rate\":%.0f,\"cpuMicroseconds\":%.4f,\"seconds\":%.4f}\n", messages / seconds, cpu * 1e6 / messages,
+              seconds);
 }
 
 struct Bench {
@@ -98,7 +105,8 @@ struct Bench {
         if (keys) {
           char* text = texts.data() + j * 32;
           std::memcpy(text, "key", 3);
-          fields.keys = std::string_view(text, static_cast<size_t>(std::to_chars(text + 3, text + 32, number).ptr - text));
+          fields.keys =
+              std::string_view(text, static_cast<size_t>(std::to_chars(text + 3, text + 32, number).ptr - text));
         }
         fields.queue_id = static_cast<int32_t>(number % kQueues);
         fields.born_timestamp = WallMs();
@@ -162,7 +170,8 @@ struct Bench {
     size_t pulled = 0;
     while (Now() - started < 1) pulled += Pull(copied, &out);
     PrintRate(static_cast<double>(pulled), Now() - started, CpuSeconds() - cpu);
-    if (pulled % count != 0) Check(Status::Error(Code::kUnknownError, "pulled " + std::to_string(pulled) + " of " + std::to_string(count)));
+    if (pulled % count != 0)
+      Check(Status::Error(Code::kUnknownError, "pulled " + std::to_string(pulled) + " of " + std::to_string(count)));
     Check(store->Close());
   }
 };
@@ -177,7 +186,9 @@ int main(int argc, char** argv) {
     return 2;
   }
   Bench bench;
-  if (name == "append") bench.RunAppend();
-  else bench.RunPull();
+  if (name == "append")
+    bench.RunAppend();
+  else
+    bench.RunPull();
   return 0;
 }

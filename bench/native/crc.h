@@ -1,5 +1,6 @@
-// CRC-32 (IEEE), as fast as this processor goes: the compiler is told -march=native, and one of three ways is chosen when compiling.
-// x86 folds by carry-less multiplication, 64 bytes at a step where the processor multiplies four lanes at once; ARM has an instruction.
+// CRC-32 (IEEE), as fast as this processor goes: the compiler is told -march=native, and one of three ways is chosen
+// when compiling. x86 folds by carry-less multiplication, 64 bytes at a step where the processor multiplies four lanes
+// at once; ARM has an instruction.
 #pragma once
 
 #include <stddef.h>
@@ -50,7 +51,8 @@ static inline void crc_prepare(void) {
 }
 
 static inline __m128i crc_fold(__m128i state, __m128i by, __m128i data) {
-  return _mm_xor_si128(_mm_xor_si128(_mm_clmulepi64_si128(state, by, 0x00), _mm_clmulepi64_si128(state, by, 0x11)), data);
+  return _mm_xor_si128(_mm_xor_si128(_mm_clmulepi64_si128(state, by, 0x00), _mm_clmulepi64_si128(state, by, 0x11)),
+                       data);
 }
 
 static inline __m128i crc_constant(int i) { return _mm_set_epi64x((long long)crc_by[i][1], (long long)crc_by[i][0]); }
@@ -59,7 +61,8 @@ static inline __m128i crc_constant(int i) { return _mm_set_epi64x((long long)crc
 static inline uint32_t crc_reduce(__m128i x) {
   const __m128i low32 = _mm_setr_epi32(-1, 0, 0, 0);
   x = _mm_xor_si128(_mm_clmulepi64_si128(x, crc_constant(0), 0x10), _mm_srli_si128(x, 8));
-  x = _mm_xor_si128(_mm_clmulepi64_si128(_mm_and_si128(x, low32), _mm_cvtsi64_si128((long long)crc_k5), 0x00), _mm_srli_si128(x, 4));
+  x = _mm_xor_si128(_mm_clmulepi64_si128(_mm_and_si128(x, low32), _mm_cvtsi64_si128((long long)crc_k5), 0x00),
+                    _mm_srli_si128(x, 4));
   const __m128i barrett = _mm_set_epi64x(0x1F7011641, 0x1DB710641);
   __m128i q = _mm_clmulepi64_si128(_mm_and_si128(x, low32), barrett, 0x10);
   q = _mm_clmulepi64_si128(_mm_and_si128(q, low32), barrett, 0x00);
@@ -75,12 +78,15 @@ static inline uint32_t crc32_of(const uint8_t* data, size_t bytes) {
     const __m128i first = _mm_cvtsi32_si128((int)crc);
 #if defined(__VPCLMULQDQ__) && defined(__AVX512F__)
     if (bytes >= 512) {
-      const __m512i by = _mm512_set_epi64((long long)crc_by[4][1], (long long)crc_by[4][0], (long long)crc_by[4][1], (long long)crc_by[4][0],
-                                          (long long)crc_by[4][1], (long long)crc_by[4][0], (long long)crc_by[4][1], (long long)crc_by[4][0]);
-      const __m512i by64 = _mm512_set_epi64((long long)crc_by[3][1], (long long)crc_by[3][0], (long long)crc_by[3][1], (long long)crc_by[3][0],
-                                            (long long)crc_by[3][1], (long long)crc_by[3][0], (long long)crc_by[3][1], (long long)crc_by[3][0]);
-#define CRC_FOLD4(state, k, next) \
-  _mm512_ternarylogic_epi64(_mm512_clmulepi64_epi128(state, k, 0x00), _mm512_clmulepi64_epi128(state, k, 0x11), next, 0x96)
+      const __m512i by = _mm512_set_epi64((long long)crc_by[4][1], (long long)crc_by[4][0], (long long)crc_by[4][1],
+                                          (long long)crc_by[4][0], (long long)crc_by[4][1], (long long)crc_by[4][0],
+                                          (long long)crc_by[4][1], (long long)crc_by[4][0]);
+      const __m512i by64 = _mm512_set_epi64((long long)crc_by[3][1], (long long)crc_by[3][0], (long long)crc_by[3][1],
+                                            (long long)crc_by[3][0], (long long)crc_by[3][1], (long long)crc_by[3][0],
+                                            (long long)crc_by[3][1], (long long)crc_by[3][0]);
+#define CRC_FOLD4(state, k, next)                                                                                     \
+  _mm512_ternarylogic_epi64(_mm512_clmulepi64_epi128(state, k, 0x00), _mm512_clmulepi64_epi128(state, k, 0x11), next, \
+                            0x96)
       __m512i w = _mm512_xor_si512(_mm512_loadu_si512(data), _mm512_zextsi128_si512(first));
       __m512i x = _mm512_loadu_si512(data + 64), y = _mm512_loadu_si512(data + 128), z = _mm512_loadu_si512(data + 192);
       for (data += 256, bytes -= 256; bytes >= 256; data += 256, bytes -= 256) {

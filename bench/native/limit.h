@@ -1,5 +1,6 @@
 // What every subcommand of `limit` uses: arguments, clocks, random bodies, the answer.
-// The programs of `limit` are straight lines over system calls. They share nothing with native/core, so that a slow core cannot hide behind them.
+// The programs of `limit` are straight lines over system calls. They share nothing with native/core, so that a slow
+// core cannot hide behind them.
 #pragma once
 
 #ifndef _GNU_SOURCE

@@ -3,7 +3,8 @@
 
 #include <ftw.h>
 
-// way=memcpy: into a populated mapping; way=pwrite: `piece` bytes a call; way=gathered: `piece` bytes copied together, 256 KiB a call.
+// way=memcpy: into a populated mapping; way=pwrite: `piece` bytes a call; way=gathered: `piece` bytes copied together,
+// 256 KiB a call.
 int run_raw(void) {
   const char *dir = option("dir", NULL), *way = option("way", "pwrite");
   size_t bytes = (size_t)number("bytes", 1e9), piece = (size_t)number("piece", 1129), at = 0;
@@ -38,7 +39,8 @@ int run_raw(void) {
   return 0;
 }
 
-// Pages that a guest never used cost a microsecond or two each: uses as many as the next run will, then gives them back.
+// Pages that a guest never used cost a microsecond or two each: uses as many as the next run will, then gives them
+// back.
 int run_warm(void) {
   const char* dir = option("dir", NULL);
   size_t bytes = (size_t)number("bytes", 1e9), at = 0;
@@ -67,7 +69,8 @@ static int drop_file(const char* path, const struct stat* info, int kind, struct
   size_t pages = ((size_t)info->st_size + 4095) / 4096;
   unsigned char* present = malloc(pages);
   void* base = mmap(NULL, (size_t)info->st_size, PROT_READ, MAP_SHARED, fd, 0);
-  if (base == MAP_FAILED || mincore(base, (size_t)info->st_size, present) != 0) fail("mincore %s: %s", path, strerror(errno));
+  if (base == MAP_FAILED || mincore(base, (size_t)info->st_size, present) != 0)
+    fail("mincore %s: %s", path, strerror(errno));
   for (size_t i = 0; i < pages; i++) resident_pages += present[i] & 1;
   munmap(base, (size_t)info->st_size);
   free(present);

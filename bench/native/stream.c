@@ -60,7 +60,8 @@ static void* flush_now_and_then(void* unused) {
   return unused;
 }
 
-// One pwrite a record on a schedule of `rate` bytes a second. Time counts from the intended start. A stall is a call of more than 20 ms.
+// One pwrite a record on a schedule of `rate` bytes a second. Time counts from the intended start. A stall is a call of
+// more than 20 ms.
 int run_paced(void) {
   const char* dir = option("dir", NULL);
   double rate = number("rate", 50e6), seconds = number("seconds", 60);
@@ -94,7 +95,8 @@ int run_paced(void) {
   }
   double took = now() - started;
   paced_done = true;
-  printf("{\"rate\":%.0f,\"p50\":%.4f,\"p99\":%.4f,\"p999\":%.4f,\"max\":%.4f,\"stalls\":%llu}\n", (double)count / took, percentile(0.5, count),
-         percentile(0.99, count), percentile(0.999, count), percentile(1 - 1e-12, count), (unsigned long long)stalls);
+  printf("{\"rate\":%.0f,\"p50\":%.4f,\"p99\":%.4f,\"p999\":%.4f,\"max\":%.4f,\"stalls\":%llu}\n", (double)count / took,
+         percentile(0.5, count), percentile(0.99, count), percentile(0.999, count), percentile(1 - 1e-12, count),
+         (unsigned long long)stalls);
   return 0;
 }

@@ -23,8 +23,10 @@ int run_sync(void) {
   double cpu = cpu_seconds(), started = now();
   for (size_t i = 0; i < count; i++) {
     const uint8_t* body = bodies + (i % BODIES) * record;
-    if (mapped) memcpy(base + i * record, body, record);
-    else write_all(fd, body, record, (off_t)(i * record));
+    if (mapped)
+      memcpy(base + i * record, body, record);
+    else
+      write_all(fd, body, record, (off_t)(i * record));
     if (fdatasync(fd) != 0) fail("fdatasync: %s", strerror(errno));
   }
   double seconds = now() - started;
