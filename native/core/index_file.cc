@@ -275,6 +275,9 @@ Status IndexFiles::Prepare(int64_t keys) {
     MILLRACE_RETURN_IF_ERROR(files_->MakeDirectory(options_.paths.index));
     auto made = std::make_shared<IndexFile>(files_, options_.paths.index + "/" + NewName(), options_.sizes, true);
     MILLRACE_RETURN_IF_ERROR(made->Create(options_.paths.work + "/index-" + last_name_));
+    // In its place before the log takes a record that needs it: from here on nothing can fail. Java takes an index file without an entry as one.
+    MILLRACE_RETURN_IF_ERROR(made->PutInPlace());
+    directory_dirty_ = true;
     next_ = std::move(made);
   }
   return next_->Reserve(std::min<int64_t>(options_.sizes.entries - 1, keys - room));
@@ -288,8 +291,10 @@ Status IndexFiles::Roll() {
     MILLRACE_RETURN_IF_ERROR(made->Create(options_.paths.work + "/index-" + last_name_));
   }
   if (!list_.empty()) made->SetPrevious(list_.back()->end_log_offset(), list_.back()->end_timestamp());
-  MILLRACE_RETURN_IF_ERROR(made->PutInPlace());
-  directory_dirty_ = true;
+  if (!made->in_place()) {
+    MILLRACE_RETURN_IF_ERROR(made->PutInPlace());
+    directory_dirty_ = true;
+  }
   std::lock_guard lock(mutex_);
   list_.push_back(std::move(made));
   return Status::Ok();
@@ -301,7 +306,11 @@ void IndexFiles::Put(int32_t hash, int64_t log_offset, int64_t store_timestamp) 
   if (Roll().ok()) list_.back()->Put(hash, log_offset, store_timestamp);
 }
 
-int64_t IndexFiles::end_log_offset() const { return list_.empty() || list_.back()->next() <= 1 ? -1 : list_.back()->end_log_offset(); }
+int64_t IndexFiles::end_log_offset() const {
+  for (auto it = list_.rbegin(); it != list_.rend(); ++it)
+    if ((*it)->next() > 1) return (*it)->end_log_offset();  // one made ahead may be empty
+  return -1;
+}
 
 Status IndexFiles::CutBack(int64_t log_offset) {
   std::vector<std::shared_ptr<IndexFile>> kept;

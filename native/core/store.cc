@@ -100,7 +100,7 @@ Status Store::Open(FileSystem* files, StoreOptions options, std::shared_ptr<Stor
   FileInfo info;
   MILLRACE_RETURN_IF_ERROR(files->Stat(options.root, &info, &exists));
   if (!exists && options.read_only) return Status::Error(Code::kNoStore, "there is no such directory", options.root);
-  if (!exists) MILLRACE_RETURN_IF_ERROR(files->MakeDirectory(options.root));
+  if (!exists) MILLRACE_RETURN_IF_ERROR(MakeFolders(files, options.root));
   bool log_exists = false;
   MILLRACE_RETURN_IF_ERROR(CheckFolder(files, paths.log, false, &log_exists));
   if (!log_exists && options.read_only) return Status::Error(Code::kNoStore, "holds no commit log", paths.log);
@@ -174,6 +174,7 @@ Status Store::Recover(bool log_exists) {
 
   if (!read_only_) {
     bool made = false;
+    MILLRACE_RETURN_IF_ERROR(MakeFolders(files_, paths_.log));
     MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, paths_.work, true, &made));
     MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, paths_.log_work, true, &made));
     MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, paths_.log, true, &made));

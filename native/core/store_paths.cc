@@ -48,6 +48,16 @@ bool IsTopicName(std::string_view topic, size_t max_bytes) {
   return true;
 }
 
+Status MakeFolders(FileSystem* files, const std::string& path) {
+  FileInfo info;
+  bool exists = false;
+  MILLRACE_RETURN_IF_ERROR(files->Stat(path, &info, &exists));
+  if (exists) return Status::Ok();
+  const size_t slash = path.rfind('/');
+  if (slash != std::string::npos && slash > 0) MILLRACE_RETURN_IF_ERROR(MakeFolders(files, path.substr(0, slash)));
+  return files->MakeDirectory(path);
+}
+
 Status CheckFolder(FileSystem* files, const std::string& path, bool make, bool* exists) {
   FileInfo info;
   MILLRACE_RETURN_IF_ERROR(files->Stat(path, &info, exists));

@@ -30,6 +30,9 @@ bool ParseSegmentName(std::string_view name, int64_t* from);
 // RocketMQ's set: % | - _ 0-9 a-z A-Z, 1 to 127 bytes (255 where an existing directory has it: 5.x's retry topics). Nothing in it leaves a folder.
 bool IsTopicName(std::string_view topic, size_t max_bytes);
 
+// Makes a folder and those above it that are missing.
+Status MakeFolders(FileSystem* files, const std::string& path);
+
 // Refuses a symbolic link, or a file where a folder belongs; makes the folder where it is missing and `make` is set.
 Status CheckFolder(FileSystem* files, const std::string& path, bool make, bool* exists);
 
