@@ -45,6 +45,9 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+// Whoever printed hears of a failure from its own call; help and complaints that nobody reads are no failure.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+
 // Not process.exit(): what is still on its way to a pipe must arrive.
 main(process.argv.slice(2)).then((code) => {
   process.exitCode ??= code

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { packageRoot, run } from './run.js'
+import { ended, packageRoot, run, start } from './run.js'
 
 const levels = [[], ['store'], ['store', 'info'], ['store', 'dump'], ['store', 'append']]
 
@@ -45,4 +45,10 @@ for (const [what, args] of Object.entries(wrong)) {
 t.test('--version prints the package’s', async (t) => {
   const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
   t.match(await run(['--version']), { code: 0, stdout: `${version}\n` })
+})
+
+t.test('help that nobody reads is no failure', async (t) => {
+  const child = start('--help')
+  child.stdout.destroy()
+  t.match(await ended(child), { code: 0, stderr: '' })
 })

@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { type Line, lineGroups } from '#src/cli/ndjson.js'
 import { collect, newDirectory, numbered, openAt } from '../store/stores.js'
+import { fixture } from '../support/fixtures.js'
+import { corruptStore } from './corrupt-store.js'
 import { ended, ndjson, parsed, run, start } from './run.js'
 
 /** Files of a size that is quickly made and flushed. */
@@ -102,6 +104,25 @@ t.test('--settings shapes a new store', async (t) => {
   const segments = readdirSync(join(directory, 'commitlog'))
   t.same([...new Set(segments.map((name) => statSync(join(directory, 'commitlog', name)).size))], [65536])
   t.equal((await dump(directory)).length, 500)
+})
+
+t.test('a torn tail is cut before anything is appended, and said on standard error', async (t) => {
+  const { dir, settingsFile, manifest } = fixture('torn-body-4.9')
+  const { code, stdout, stderr } = await run(['store', 'append', dir, '--settings', settingsFile], ndjson(numbered(1)))
+  t.match({ code, stdout }, { code: 0, stdout: 'appended 1 message\n' })
+  t.match(stderr, new RegExp(`^millrace: warning: cut \\d+ bytes off the log at ${manifest.log.maxOffset} .+\n$`))
+  t.equal((await dump(dir)).length, manifest.messages.length + 1)
+})
+
+t.test('a corrupt store is refused unless --on-corruption cut gives up what lies behind the damage', async (t) => {
+  const directory = await corruptStore(t)
+  const line = ndjson(numbered(1))
+  t.match(await run(['store', 'append', directory], line), { code: 1, stdout: '', stderr: /^millrace: CORRUPT_LOG: .+\n$/ })
+  const readOnly = await run(['store', 'append', directory, '--on-corruption', 'readOnly'], line)
+  t.match(readOnly, { code: 1, stdout: '', stderr: /STORE_READ_ONLY/ })
+  const cut = await run(['store', 'append', directory, '--on-corruption', 'cut'], line)
+  t.match(cut, { code: 0, stdout: 'appended 1 message\n', stderr: /^millrace: warning: cut \d+ bytes .+\n$/ })
+  t.equal((await dump(directory)).length, 1)
 })
 
 t.test('a long input is stored whole and in order', async (t) => {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { newDirectory, numbered, openAt } from '../store/stores.js'
 import { fixture } from '../support/fixtures.js'
+import { corruptStore } from './corrupt-store.js'
 import { run } from './run.js'
 
 /** Hash of every file by its path. */
@@ -11,19 +12,6 @@ function snapshot(directory: string): Record<string, string> {
   const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
   const paths = files.map((entry) => join(entry.parentPath, entry.name)).sort()
   return Object.fromEntries(paths.map((path) => [path, createHash('sha1').update(readFileSync(path)).digest('hex')]))
-}
-
-/** A store whose first record, which was on disk, has another body. */
-async function corruptStore(t: Test): Promise<string> {
-  const directory = newDirectory(t)
-  const store = await openAt(t, directory)
-  await store.appendBatch(numbered(20))
-  await store.close()
-  const segment = join(directory, 'commitlog', '0'.repeat(20))
-  const bytes = readFileSync(segment)
-  bytes[88] = (bytes[88] as number) ^ 1
-  writeFileSync(segment, bytes)
-  return directory
 }
 
 for (const name of ['clean-4.9', 'crashed-4.9', 'trimmed-4.9', 'log-only-4.9', 'empty-4.9'] as const) {
