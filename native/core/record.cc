@@ -99,7 +99,8 @@ RecordSizes SizesOf(const MessageFields& fields) {
 }
 
 void EncodeRecord(const MessageFields& fields, const RecordSizes& sizes, uint8_t* out) {
-  int32_t sys_flag = fields.sys_flag;
+  // The two bits say how long the hosts are: they follow from the hosts, whatever the caller gave.
+  int32_t sys_flag = fields.sys_flag & ~(kSysFlagBornHostV6 | kSysFlagStoreHostV6);
   if (fields.born_host->address_bytes == 16) sys_flag |= kSysFlagBornHostV6;
   if (fields.store_host->address_bytes == 16) sys_flag |= kSysFlagStoreHostV6;
   Put32(out, static_cast<uint32_t>(sizes.total));

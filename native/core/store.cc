@@ -190,6 +190,9 @@ Status Store::Recover(bool log_exists) {
   MILLRACE_RETURN_IF_ERROR(recovery.Apply());
 
   const int64_t end = report_.end;
+  // What was cut is given up: it must not be asked for again.
+  position_.synced = std::min(position_.synced, end);
+  position_.dispatched = std::min(position_.dispatched, end);
   const bool unclean = !report_.clean_before || report_.changed || !has_position;
   // A crash, or a sync that failed before it, may have left pages that the kernel calls clean and the disk does not have.
   if (!read_only_ && unclean && has_position && position_.synced < end) MILLRACE_RETURN_IF_ERROR(log_.Rewrite(position_.synced, end));

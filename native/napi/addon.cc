@@ -410,6 +410,8 @@ napi_value Append(napi_env env, napi_callback_info info) {
       end = outcome.log_offset + outcome.size;
     }
   }
+  // Whoever waits in TypeScript (or does not wait at all) is served by the flusher's thread, which begins now.
+  if ((mode & 4) == 0 && end > 0 && store.flusher().synchronous()) store.flusher().Request(end);
   if ((mode & 4) != 0 && end > 0) {
     bool done = true;
     const Status flushed = store.WaitFlushed(end, &done);

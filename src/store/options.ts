@@ -12,7 +12,8 @@ import { checkSettings, defaultSettings } from './settings.js'
 import type { UnitDamage } from './types.js'
 
 export interface StoreOptions {
-  /** Default 'async', as RocketMQ's: an append survives the death of the process, a power cut may take the last half second. */
+  /** Default 'async', as RocketMQ's: an append survives the death of the process, a power cut may take the last half second
+   * (the last ten where less than 16 KiB was written). */
   flush?: 'async' | 'sync' | FlushPolicy
   /** 'durable' hides records until they are on disk. Default 'now', as RocketMQ's. */
   visible?: 'now' | 'durable'

@@ -38,9 +38,10 @@ export async function plainBody({ body, sysFlag, logOffset }: StoredBody): Promi
       reason: `the message's sysFlag names compression ${type}, which has no meaning`,
       logOffset,
     })
-  const decompress = decompressors[type]
   try {
-    return await decompress(body)
+    // Not every library finds fault with nothing at all.
+    if (body.length === 0) throw new Error('the body is empty')
+    return await decompressors[type](body)
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'UNSUPPORTED_COMPRESSION') throw cause
     throw storeError('BODY_CORRUPT', { reason: `the body of the record at log offset ${logOffset} is no ${type} stream`, logOffset, cause })
