@@ -381,6 +381,12 @@ int64_t ConsumeQueue::NextFileOffset(int64_t offset) const { return (offset / un
 ConsumeQueues::ConsumeQueues(FileSystem* files, Options options)
     : files_(files), options_(std::move(options)), descriptors_(files, options_.max_descriptors) {}
 
+ConsumeQueues::~ConsumeQueues() {
+  if (file_system_fd_ >= 0) files_->Close(file_system_fd_);
+}
+
+Status ConsumeQueues::Start() { return files_->Open(options_.paths.queues, OpenMode::kRead, &file_system_fd_); }
+
 Status ConsumeQueues::Load() {
   std::vector<DirectoryEntry> topics, ids;
   bool exists = false;
@@ -484,11 +490,7 @@ Status ConsumeQueues::Sync() {
   Status status;
   int fd = -1;
   if (many || directories.size() > kSyncEachAtMost) {
-    status = files_->Open(options_.paths.queues, OpenMode::kRead, &fd);
-    if (status.ok()) {
-      status = files_->SyncFileSystem(fd);
-      files_->Close(fd);
-    }
+    status = files_->SyncFileSystem(file_system_fd_);
   } else {
     for (const auto& path : paths) {
       FileInfo info;

@@ -177,8 +177,11 @@ class ConsumeQueues {
   };
   ConsumeQueues(FileSystem* files, Options options);
 
+  ~ConsumeQueues();
   // Finds every queue below consumequeue/.
   Status Load();
+  // Before the first write: opens the descriptor by which a sync of the whole file system learns of failures since now.
+  Status Start();
   // The queue, made in memory when it is new (no file until something is put). Null for a name that is not RocketMQ's.
   ConsumeQueue* GetOrMake(std::string_view topic, int32_t queue_id);
   ConsumeQueue* Get(std::string_view topic, int32_t queue_id) const;
@@ -218,6 +221,7 @@ class ConsumeQueues {
   uint32_t sync_epoch_ = 1;
   std::vector<std::string> new_directories_;  // folders that got something since the last sync
   std::atomic<int64_t> tail_bytes_{0};
+  int file_system_fd_ = -1;
 };
 
 }  // namespace millrace

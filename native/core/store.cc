@@ -179,6 +179,7 @@ Status Store::Recover(bool log_exists) {
     MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, paths_.log_work, true, &made));
     MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, paths_.log, true, &made));
     MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, paths_.queues, true, &made));
+    MILLRACE_RETURN_IF_ERROR(queues_.Start());
     MILLRACE_RETURN_IF_ERROR(RemoveLeftovers());
     MILLRACE_RETURN_IF_ERROR(TakeLock());
     // From here on files change: a crash in the middle must be seen as one.
