@@ -27,6 +27,7 @@ SegmentKeeper::SegmentKeeper(FileSystem* files, std::string work_directory, int6
     : files_(files), work_directory_(std::move(work_directory)), segment_bytes_(segment_bytes), populate_(populate) {}
 
 void SegmentKeeper::Start() {
+  if (thread_.joinable()) return;  // an empty replica starts its log a second time, where its master's begins
   thread_ = std::thread([this] { Run(); });
 }
 
