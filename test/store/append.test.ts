@@ -40,6 +40,7 @@ const inputs: MessageInput[] = [
   { topic: 'hosts', bornHost: '[2001:db8:0:0:0:0:0:1]:1', body: 'v6 v4' },
   { topic: 'hosts', storeHost: '[0:0:0:0:0:0:0:1]:65535', body: 'v4 v6' },
   { topic: 'hosts', bornHost: '[fe80:0:0:0:0:0:0:2]:7', storeHost: '[fd00:0:0:0:0:0:0:3]:8', body: 'v6 v6' },
+  { topic: 'hosts', sysFlag: 0x30, body: "the bits of IPv6 are the store's own" },
   { topic: 'hosts', bornHost: '0.0.0.0:0', storeHost: '255.255.255.255:65535', body: 'v4 v4' },
   {
     topic: 'text',
@@ -73,7 +74,7 @@ function expected(input: MessageInput, result: AppendResult): object {
   const { logOffset, queueOffset, size, storeTimestamp, messageId } = result
   return {
     ...{ topic, queueId, flag, bornHost, storeHost, logOffset, queueOffset, size, storeTimestamp, messageId },
-    sysFlag: sysFlag | (bornHost.startsWith('[') ? 16 : 0) | (storeHost.startsWith('[') ? 32 : 0),
+    sysFlag: (sysFlag & ~0x30) | (bornHost.startsWith('[') ? 16 : 0) | (storeHost.startsWith('[') ? 32 : 0),
     body: digest(Buffer.from(body as string)),
     tags: tags || undefined,
     keys: keyText ? keyText.split(' ').filter((key) => key !== '') : [],

@@ -210,7 +210,7 @@ t.test('a message is found by its exact place only', async (t) => {
   t.equal(await store.messageAt(1), undefined, 'in the middle of a record')
   t.equal(await store.messageAt(store.maxLogOffset), undefined, 'at the end')
   t.equal(await store.messageAt(Number.MAX_SAFE_INTEGER), undefined, 'far behind it')
-  t.equal(bodyOf((await store.messageById((first?.messageId as string).toLowerCase())) as Message), '0', 'an id in lower case')
+  t.equal(bodyOf((await store.messageById(`${first?.messageId}`.toLowerCase())) as Message), '0', 'an id in lower case')
   t.equal(await store.messageById(`${first?.messageId.slice(0, 16)}00000000000FFFFF`), undefined)
 })
 
