@@ -9,8 +9,6 @@ import { Random, rounds, seed } from './random.js'
 import { foundOf, queuesOf } from './rows.js'
 import { StorePeer } from './store-peer.js'
 
-t.setTimeout(600_000)
-
 const settings = { mappedFileSizeCommitLog: 65536, mappedFileSizeConsumeQueue: 2000, maxHashSlotNum: 500, maxIndexNum: 2000 }
 
 t.test('a store that goes from Java to millrace and back loses nothing acknowledged, though each is killed while it appends', async (t) => {

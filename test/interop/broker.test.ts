@@ -5,8 +5,6 @@ import { isBatch, randomPlan, toInput, topics } from './plan.js'
 import { Random, seed } from './random.js'
 import { firstDifference, rowsOf } from './rows.js'
 
-t.setTimeout(300_000)
-
 const settings = { mappedFileSizeCommitLog: 262144, mappedFileSizeConsumeQueue: 2000, maxHashSlotNum: 500, maxIndexNum: 2000 }
 const read = Object.fromEntries(Object.entries(topics).filter(([topic]) => !topic.startsWith('%')))
 
@@ -52,7 +50,6 @@ t.test('a Java broker on a directory that millrace wrote serves every message, a
   await stopping
 
   const again = await MessageStore.open(dir, { settings })
-  t.teardown(() => again.close())
   t.equal(again.recovery.cleanBefore, true)
   t.equal(firstDifference((await rowsOf(again)).slice(0, before.length), before), undefined)
   for (const { topic, queueId, queueOffset, logOffset } of sent) {
@@ -62,4 +59,5 @@ t.test('a Java broker on a directory that millrace wrote serves every message, a
       [[logOffset, 'sent through a broker']],
     )
   }
+  await again.close()
 })

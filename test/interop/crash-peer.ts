@@ -9,12 +9,14 @@ const program = fileURLToPath(new URL('crash-writer.js', import.meta.url))
 
 export interface CrashOptions extends Omit<WriterOptions, 'seed'> {
   random: Random
-  /** Death comes within as many milliseconds of the store being open, or, in one case of five, of the process's start: it may hit recovery. */
+  /** Death comes within as many milliseconds of the store being open … */
   killWithinMs: number
+  /** … or with this chance of the time when the process could have begun to open it: it may hit recovery. Default 0. */
+  early?: number
 }
 
 /** Resolves when the writer is dead, or has ended by itself with `close`; a writer that failed otherwise is an error that carries what it said. */
-export async function runWriter({ random, killWithinMs, ...options }: CrashOptions): Promise<void> {
+export async function runWriter({ random, killWithinMs, early = 0, ...options }: CrashOptions): Promise<void> {
   const writer: WriterOptions = { ...options, seed: random.int(2 ** 31) }
   const child = spawn(process.execPath, [program, JSON.stringify(writer)], { stdio: ['ignore', 'pipe', 'pipe'] })
   let complained = ''
@@ -26,7 +28,7 @@ export async function runWriter({ random, killWithinMs, ...options }: CrashOptio
   }
   const delay = random.int(killWithinMs * 10) / 10
   if (!options.close) {
-    if (random.chance(0.2)) kill(40 + delay)
+    if (random.chance(early)) kill(40 + delay)
     else child.stdout.once('data', () => kill(delay))
   }
   child.stdout.resume()

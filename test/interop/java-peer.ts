@@ -55,7 +55,12 @@ export async function startJava(
     '-cp',
     [classes, join(libraries, '*')].join(delimiter),
   ]
-  return spawn('java', [...options, program, ...args], { ...spawning, env: { ...process.env, ROCKETMQ_HOME: home, ...spawning.env } })
+  const child = spawn('java', [...options, program, ...args], {
+    ...spawning,
+    env: { ...process.env, ROCKETMQ_HOME: home, ...spawning.env },
+  })
+  await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', () => reject(missing('java'))))
+  return child
 }
 
 /** Runs a Java program to its end and gives what it printed; an exit code other than 0 is an error that carries its last lines. */
@@ -170,10 +175,11 @@ async function tool(name: string, args: readonly string[]): Promise<void> {
     await promisify(execFile)(name, args, { maxBuffer: 64 << 20 })
   } catch (error) {
     const { code, stdout, stderr } = error as { code?: string; stdout?: string; stderr?: string }
-    if (code === 'ENOENT')
-      throw new Error(
-        `The interop tests need ${name} on the PATH, and did not find it: install a JDK (17 or newer) and Maven (3.6 or newer).`,
-      )
+    if (code === 'ENOENT') throw missing(name)
     throw new Error(`${name} ${args.join(' ')} failed:\n${stdout ?? ''}${stderr ?? ''}`)
   }
+}
+
+function missing(name: string): Error {
+  return new Error(`The interop tests need ${name} on the PATH, and did not find it: install a JDK (17 or newer) and Maven (3.6 or newer).`)
 }

@@ -6,8 +6,6 @@ import { randomPulls, randomQueries } from './requests.js'
 import { canonical, firstDifference, pullOf, queryOf, queuesOf, rowsOf } from './rows.js'
 import { StorePeer } from './store-peer.js'
 
-t.setTimeout(600_000)
-
 const settings = { mappedFileSizeCommitLog: 262144, mappedFileSizeConsumeQueue: 2000, maxHashSlotNum: 500, maxIndexNum: 2000 }
 
 t.test('a fresh random store of Java reads the same through millrace', async (t) => {
@@ -46,6 +44,7 @@ t.test('a fresh random store of Java reads the same through millrace', async (t)
       'queries by key',
     )
     for (const { topic, queueId } of queues) {
+      if (topic === 'SCHEDULE_TOPIC_XXXX') continue // its units carry a time instead of a tag's hash
       const found: number[] = []
       for await (const { logOffset } of store.messages({ topic, queueId, tags: 'BB' })) found.push(logOffset)
       const tagged = rows.filter(

@@ -2,8 +2,6 @@ import t from 'tap'
 import { MessageStore, StoreError } from '#src/index.js'
 import { StorePeer } from './store-peer.js'
 
-t.setTimeout(600_000)
-
 const settings = { mappedFileSizeCommitLog: 65536, mappedFileSizeConsumeQueue: 2000, maxHashSlotNum: 100, maxIndexNum: 400 }
 
 t.test('a directory that a Java store holds is refused, and opens when Java has let go', async (t) => {

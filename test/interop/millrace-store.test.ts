@@ -8,8 +8,6 @@ import { randomPulls, randomQueries } from './requests.js'
 import { canonical, firstDifference, planned, pullOf, queryOf, queuesOf, type Row, rowsOf } from './rows.js'
 import { StorePeer } from './store-peer.js'
 
-t.setTimeout(600_000)
-
 /** Small files, so that every kind of them rolls many times. */
 const settings = { mappedFileSizeCommitLog: 262144, mappedFileSizeConsumeQueue: 2000, maxHashSlotNum: 500, maxIndexNum: 2000 }
 

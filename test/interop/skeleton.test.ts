@@ -3,8 +3,6 @@ import { MessageStore } from '#src/index.js'
 import { canonical, firstDifference, rowsOf } from './rows.js'
 import { StorePeer } from './store-peer.js'
 
-t.setTimeout(600_000)
-
 const settings = { mappedFileSizeCommitLog: 65536, mappedFileSizeConsumeQueue: 2000, maxHashSlotNum: 100, maxIndexNum: 400 }
 const message = {
   topic: 'orders',
@@ -57,7 +55,6 @@ t.test('one message appended by Java is read by millrace', async (t) => {
   await java.close()
 
   const store = await MessageStore.open(dir, { settings })
-  t.teardown(() => store.close())
   t.equal(store.recovery.cleanBefore, true)
   t.equal(firstDifference(await rowsOf(store), theirs), undefined)
   const page = await store.pull({ topic: 'orders', queueId: 1, offset: 0, tags: 'paid' })
@@ -66,4 +63,5 @@ t.test('one message appended by Java is read by millrace', async (t) => {
     page.messages.map((found) => [found.body.toString(), found.keys, found.flag]),
     [['hello, Node', ['j-1'], 7]],
   )
+  await store.close()
 })

@@ -81,7 +81,7 @@ export interface FloodOptions {
   messages: readonly Put[]
   /** Number of the first message; a message's key is `j` and its number. */
   from: number
-  /** When Java halts itself without a shutdown, or when it is killed; one of the two. */
+  /** How long after the first message Java halts itself without a shutdown, or is killed; one of the two. */
   haltAfterMs?: number
   killAfterMs?: number
   onAcknowledged: (outcome: Outcome & { number: number }) => void
@@ -127,7 +127,6 @@ export class StorePeer {
   /** Puts messages until Java dies, and reports each that was acknowledged. Resolves when the process is gone. */
   async flood({ messages, from, haltAfterMs, killAfterMs, onAcknowledged }: FloodOptions): Promise<void> {
     this.#send({ do: 'flood', messages, from, haltAfterMs })
-    if (killAfterMs !== undefined) setTimeout(() => this.#child.kill('SIGKILL'), killAfterMs)
     for (;;) {
       const { value, done } = await this.#lines.next()
       if (done) break
@@ -136,6 +135,7 @@ export class StorePeer {
       const { answer, error } = JSON.parse(line)
       if (error) throw new Error(`Java: ${error}`)
       if (answer.status === 'PUT_OK') onAcknowledged(answer)
+      if (answer.number === from && killAfterMs !== undefined) setTimeout(() => this.#child.kill('SIGKILL'), killAfterMs)
     }
     await exitCode(this.#child)
   }

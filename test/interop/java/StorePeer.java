@@ -22,7 +22,7 @@ import org.apache.rocketmq.store.PutMessageResult;
  * open {dir, settings}          load and start; answers {loaded, cleanBefore, minOffset, maxOffset}
  * start {dir}                   start without loading: takes the lock before all else, and keeps it until the process ends
  * put {steps}                   each step a message, or {batch: common, items: […]}; answers an outcome each
- * flood {messages, from, haltAfterMs}   puts them round and round, each with the key "j<number>", and prints every outcome, until halted or killed
+ * flood {messages, from, haltAfterMs}   puts them round and round, each with the key "j<number>", and prints every outcome, until killed or, so long after the first, halted
  * records, queues, pull {pulls}, query {queries}    see Reads
  * close                         shut down; answers {abortLeft}
  * check {dir, settings}         load alone, tell records (in brief) and queues, and destroy the directory: give it a copy
@@ -142,23 +142,25 @@ public class StorePeer {
   }
 
   private static Object flood(JSONArray messages, long from, long haltAfterMs) throws Exception {
-    if (haltAfterMs > 0) {
-      new Thread(() -> {
-        try {
-          Thread.sleep(haltAfterMs);
-        } catch (InterruptedException e) {
-          // then halt at once
-        }
-        Runtime.getRuntime().halt(0);
-      }).start();
-    }
     for (long number = from; ; number++) {
       JSONObject message = messages.getJSONObject((int) (number % messages.size()));
       message.put("keys", "j" + number);
       Map<String, Object> outcome = outcome(store.putMessage(Messages.toPut(message)));
       outcome.put("number", number);
       answer("answer", outcome);
+      if (number == from && haltAfterMs > 0) haltLater(haltAfterMs);
     }
+  }
+
+  private static void haltLater(long milliseconds) {
+    new Thread(() -> {
+      try {
+        Thread.sleep(milliseconds);
+      } catch (InterruptedException e) {
+        // then at once
+      }
+      Runtime.getRuntime().halt(0);
+    }).start();
   }
 
   private static Object close() {
