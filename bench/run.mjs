@@ -1,5 +1,6 @@
 // npm run bench [-- NAME… --json --quick --pairs N --dir DIR --list]
-// Prints a table of the rows whose name contains one of the NAMEs (all without one); with --json one object a line, each as it is known.
+// Prints the rows whose name contains one of the NAMEs (all without one): a table for each kind of work, or with --json one object a line, as soon as
+// they are known.
 import { mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -36,18 +37,14 @@ async function run(dir) {
   mkdirSync(dir, { recursive: true })
   if (values.json) console.log(JSON.stringify({ machine: machine(dir), pairs, quick: values.quick }))
   else console.log(`${machineLine(dir)} · ${pairs} pairs${values.quick ? ' · quick: for a look, not for a claim' : ''}\n`)
-  const rows = []
   for (const work of chosen) {
     const onStep = (name, error) => process.stderr.write(error ? `  ${name}: ${error.message}\n` : progress(`${work.name} · ${name}`))
     const outcome = await runWork(work, { pairs, dir, onStep })
-    for (const row of work.rows.filter((row) => wanted(work, row))) {
-      const judged = judge(work, row, outcome)
-      rows.push(judged)
-      if (values.json) console.log(JSON.stringify(judged))
-    }
+    const rows = work.rows.filter((row) => wanted(work, row)).map((row) => judge(work, row, outcome))
+    process.stderr.write(progress(''))
+    if (values.json) for (const row of rows) console.log(JSON.stringify(row))
+    else console.log(`${table(work.name, rows)}\n`)
   }
-  process.stderr.write(progress(''))
-  if (!values.json) console.log(table(rows))
   rmSync(dir, { recursive: true, force: true })
 }
 

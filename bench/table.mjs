@@ -1,17 +1,22 @@
-// A Markdown table of rows: one line for ours, one for each comparison.
+// A Markdown table of one work's rows, one line for each comparison.
 import { bound } from './measure.mjs'
 
-const HEAD = ['row', 'ours', 'CPU a message', 'against', 'its figure', 'ratio (10–90 %)', 'target', 'met']
+const HEAD = (title) => [title, 'ours', 'CPU a message', 'against', 'its figure', 'ratio (10–90 %)', 'target', 'met']
 
-export function table(rows) {
+export function table(title, rows) {
+  const head = HEAD(title)
   const lines = rows.flatMap((row) => {
-    const first = [row.name, figure(row.ours, row.unit), row.cpuMicroseconds === null ? '' : `${row.cpuMicroseconds.toFixed(2)} µs`]
+    const first = [
+      row.name.slice(title.length + 2),
+      figure(row.ours, row.unit),
+      row.cpuMicroseconds === null ? '' : `${row.cpuMicroseconds.toFixed(2)} µs`,
+    ]
     const comparisons = row.comparisons.length > 0 ? row.comparisons : [{}]
     return comparisons.map((comparison, i) => [...(i === 0 ? first : ['', '', '']), ...cells(comparison, row)])
   })
-  const widths = HEAD.map((head, column) => Math.max(head.length, ...lines.map((line) => line[column].length)))
+  const widths = head.map((text, column) => Math.max(text.length, ...lines.map((line) => line[column].length)))
   const line = (texts) => `| ${texts.map((text, column) => text.padEnd(widths[column])).join(' | ')} |`
-  return [line(HEAD), line(widths.map((width) => '-'.repeat(width))), ...lines.map(line)].join('\n')
+  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...lines.map(line)].join('\n')
 }
 
 function cells(comparison, row) {
