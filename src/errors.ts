@@ -179,7 +179,7 @@ export function storeError<C extends StoreErrorCode>(code: C, details: DetailsOf
 
 /** An error of the core, which says in words what was wrong. `number` is a log offset, or what the table says of the code. */
 export function nativeError(code: string, reason: string, path?: string, number?: number, errno?: number): StoreError {
-  const known = code in table ? (code as StoreErrorCode) : 'UNKNOWN_ERROR'
+  const known = Object.hasOwn(table, code) ? (code as StoreErrorCode) : 'UNKNOWN_ERROR'
   const details: Record<string, unknown> = { reason, path, errno, [(table[known] as Entry<never>).number ?? 'logOffset']: number }
   return new StoreError(known, located(path === undefined ? { reason } : { reason, path }), details)
 }
