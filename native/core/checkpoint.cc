@@ -37,7 +37,8 @@ Status ReadWhole(FileSystem* files, const std::string& path, size_t limit, std::
   return status;
 }
 
-Status ReplaceWhole(FileSystem* files, const std::string& work, const std::string& path, const std::vector<uint8_t>& bytes) {
+Status ReplaceWhole(FileSystem* files, const std::string& work, const std::string& path,
+                    const std::vector<uint8_t>& bytes) {
   const std::string birth = work + "/" + path.substr(path.rfind('/') + 1) + ".new";
   int fd = -1;
   MILLRACE_RETURN_IF_ERROR(files->Unlink(birth));
@@ -161,8 +162,8 @@ Status ReadQueueTable(FileSystem* files, const StorePaths& paths, QueueTable* ta
   for (int64_t i = 0; i < count && end - p >= 33; i++) {
     const size_t topic_bytes = p[0];
     if (static_cast<size_t>(end - p) < 33 + topic_bytes) return Status::Ok();
-    table->rows.push_back({std::string(reinterpret_cast<const char*>(p + 33), topic_bytes), GetI32(p + 1), GetI64(p + 5), GetI64(p + 13), GetI64(p + 21),
-                           GetI32(p + 29)});
+    table->rows.push_back({std::string(reinterpret_cast<const char*>(p + 33), topic_bytes), GetI32(p + 1),
+                           GetI64(p + 5), GetI64(p + 13), GetI64(p + 21), GetI32(p + 29)});
     p += 33 + topic_bytes;
   }
   *exists = true;

@@ -22,7 +22,8 @@ struct Checkpoint {
 Status ReadCheckpoint(FileSystem* files, const StorePaths& paths, Checkpoint* checkpoint, bool* exists);
 Status WriteCheckpoint(FileSystem* files, const StorePaths& paths, const Checkpoint& checkpoint);
 
-// millrace/position: two slots of 512 bytes at 0 and 4096, written in turn and synced, so that a torn write leaves the other one.
+// millrace/position: two slots of 512 bytes at 0 and 4096, written in turn and synced, so that a torn write leaves the
+// other one.
 //
 //  0        8          16       24           32      36    40       48       56       64
 //  ├ magic  ┼ sequence ┼ synced ┼ dispatched ┼ clean ┼ 0   ┼ physic ┼ logics ┼ index  ┼ CRC-32 of the 64 bytes ┤
@@ -36,7 +37,8 @@ struct Position {
 
 class PositionFile {
  public:
-  PositionFile(FileSystem* files, const StorePaths& paths) : files_(files), path_(paths.position), directory_(paths.work) {}
+  PositionFile(FileSystem* files, const StorePaths& paths)
+      : files_(files), path_(paths.position), directory_(paths.work) {}
   ~PositionFile();
   // *exists = false when neither slot is whole.
   Status Read(Position* position, bool* exists);
@@ -50,7 +52,8 @@ class PositionFile {
   int64_t sequence_ = 0;
 };
 
-// millrace/queues: what every queue held when the position was written, so that a missing, short or wrong queue is noticed without reading the log.
+// millrace/queues: what every queue held when the position was written, so that a missing, short or wrong queue is
+// noticed without reading the log.
 struct QueueRow {
   std::string topic;
   int32_t queue_id;
@@ -69,6 +72,7 @@ Status WriteQueueTable(FileSystem* files, const StorePaths& paths, const QueueTa
 // Reads a whole file that may not be there; at most `limit` bytes.
 Status ReadWhole(FileSystem* files, const std::string& path, size_t limit, std::vector<uint8_t>* bytes, bool* exists);
 // Writes a file beside, syncs it, renames it over.
-Status ReplaceWhole(FileSystem* files, const std::string& work, const std::string& path, const std::vector<uint8_t>& bytes);
+Status ReplaceWhole(FileSystem* files, const std::string& work, const std::string& path,
+                    const std::vector<uint8_t>& bytes);
 
 }  // namespace millrace

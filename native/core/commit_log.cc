@@ -19,17 +19,20 @@ Status CommitLog::Load() {
   for (const auto& entry : entries) {
     const std::string path = options_.directory + "/" + entry.name;
     int64_t from = 0;
-    if (entry.kind == DirectoryEntry::Kind::kLink) return Status::Error(Code::kUnsafePath, "is a symbolic link among the segments", path);
+    if (entry.kind == DirectoryEntry::Kind::kLink)
+      return Status::Error(Code::kUnsafePath, "is a symbolic link among the segments", path);
     if (entry.kind != DirectoryEntry::Kind::kFile || !ParseSegmentName(entry.name, &from))
-      return Status::Error(Code::kForeignFile, "does not belong among the segments: RocketMQ refuses a store with it, move it away", path);
+      return Status::Error(Code::kForeignFile,
+                           "does not belong among the segments: RocketMQ refuses a store with it, move it away", path);
     FileInfo info;
     bool exists = false;
     MILLRACE_RETURN_IF_ERROR(files_->Stat(path, &info, &exists));
     if (!exists) continue;  // another process's retention
     if (info.bytes != options_.segment_bytes)
       return Status::Error(Code::kSegmentSizeMismatch,
-                           "has " + std::to_string(info.bytes) + " bytes, and mappedFileSizeCommitLog is " + std::to_string(options_.segment_bytes), path,
-                           info.bytes);
+                           "has " + std::to_string(info.bytes) + " bytes, and mappedFileSizeCommitLog is " +
+                               std::to_string(options_.segment_bytes),
+                           path, info.bytes);
     if (from % options_.segment_bytes != 0 || (!segments->empty() && segments->back()->end() != from))
       return Status::Error(Code::kForeignFile, "does not follow the segment before it", path, from);
     segments->push_back(std::make_shared<Segment>(files_, path, from, options_.segment_bytes, options_.writable));
@@ -49,7 +52,8 @@ Status CommitLog::Refresh() {
     int64_t from = 0;
     if (!ParseSegmentName(entry.name, &from) || from < next) continue;
     if (!segments->empty() && segments->back()->end() != from) break;
-    segments->push_back(std::make_shared<Segment>(files_, options_.directory + "/" + entry.name, from, options_.segment_bytes, false));
+    segments->push_back(
+        std::make_shared<Segment>(files_, options_.directory + "/" + entry.name, from, options_.segment_bytes, false));
   }
   std::lock_guard lock(segments_mutex_);
   segments_ = std::move(segments);
@@ -63,7 +67,8 @@ Status CommitLog::Start(int64_t end) {
   auto kept = std::make_shared<SegmentList>();
   std::shared_ptr<const SegmentList> all = segments();
   for (const auto& segment : *all) {
-    // A segment that begins exactly at the end is kept, as Java keeps it; one behind it goes, like Java's own truncation.
+    // A segment that begins exactly at the end is kept, as Java keeps it; one behind it goes, like Java's own
+    // truncation.
     if (segment->from() < end || segment->from() == end) {
       kept->push_back(segment);
     } else {
@@ -87,7 +92,8 @@ Status CommitLog::Start(int64_t end) {
 
 void CommitLog::Stop() { keeper_.Stop(); }
 
-// What an earlier run left behind the end would be read as records once the log has grown over part of it. Only pages that hold something are written.
+// What an earlier run left behind the end would be read as records once the log has grown over part of it. Only pages
+// that hold something are written.
 Status CommitLog::ZeroBehind(int64_t end) {
   static const uint8_t zeros[4096] = {};
   for (int64_t at = end - tail_->from(); at < tail_->bytes();) {
@@ -100,7 +106,8 @@ Status CommitLog::ZeroBehind(int64_t end) {
       MILLRACE_RETURN_IF_ERROR(files_->Write(tail_->fd(), zeros, static_cast<size_t>(length), at));
     at += length;
   }
-  if (tail_->damaged()) return Status::Error(Code::kPageUnreadable, "a page behind the end of the log can't be read", tail_->path(), end);
+  if (tail_->damaged())
+    return Status::Error(Code::kPageUnreadable, "a page behind the end of the log can't be read", tail_->path(), end);
   return Status::Ok();
 }
 
@@ -147,7 +154,8 @@ Status CommitLog::EnsureSegment(int64_t from) {
 
 Status CommitLog::Place(Placement* placements, size_t count, bool together) {
   int64_t at = end_;
-  int64_t segment_end = tail_ ? tail_->end() : end_ - end_ % options_.segment_bytes;  // without a segment: as if one ended here
+  int64_t segment_end =
+      tail_ ? tail_->end() : end_ - end_ % options_.segment_bytes;  // without a segment: as if one ended here
   bool need_segment = tail_ == nullptr;
   int64_t ahead = 0;
   if (together) {
@@ -182,7 +190,8 @@ Status CommitLog::WriteRun(Segment& segment, int64_t file_offset, const uint8_t*
     memcpy(segment.base() + file_offset, bytes, count);
     copied_++;
     if (segment.damaged()) [[unlikely]]
-      return Status::Error(Code::kPageUnreadable, "a page of the segment could not be written", segment.path(), segment.from() + file_offset);
+      return Status::Error(Code::kPageUnreadable, "a page of the segment could not be written", segment.path(),
+                           segment.from() + file_offset);
     return Status::Ok();
   }
   written_++;
@@ -210,7 +219,8 @@ Status CommitLog::Write(const uint8_t* bytes, const Placement* placements, size_
     }
     int64_t run_end = start;
     size_t last = i;
-    while (last < count && placements[last].log_offset == run_end && run_end < segment->end()) run_end += placements[last++].size;
+    while (last < count && placements[last].log_offset == run_end && run_end < segment->end())
+      run_end += placements[last++].size;
     const auto run_bytes = static_cast<size_t>(run_end - start);
     hungry = run_end - segment->from() > segment->populated.load(std::memory_order_relaxed);
     status = WriteRun(*segment, start - segment->from(), bytes, run_bytes);
@@ -263,7 +273,8 @@ void CommitLog::Undo(int64_t from, int64_t to, bool* poisoned) {
     const std::shared_ptr<Segment> segment = FindIn(*list, at, options_.segment_bytes);
     if (!segment) return;
     const int64_t length = std::min({static_cast<int64_t>(zeros.size()), segment->end() - at, to - at});
-    if (!files_->Write(segment->fd(), zeros.data(), static_cast<size_t>(length), at - segment->from()).ok()) *poisoned = true;
+    if (!files_->Write(segment->fd(), zeros.data(), static_cast<size_t>(length), at - segment->from()).ok())
+      *poisoned = true;
     at += length;
   }
 }
@@ -293,7 +304,8 @@ void CommitLog::StartWriteBack(int64_t from, int64_t to) {
   const auto list = segments();
   for (const auto& segment : *list) {
     const int64_t begin = std::max(from, segment->from()), end = std::min(to, segment->end());
-    if (begin < end && segment->Open().ok()) files_->StartWriteBack(segment->fd(), begin - segment->from(), end - begin);
+    if (begin < end && segment->Open().ok())
+      files_->StartWriteBack(segment->fd(), begin - segment->from(), end - begin);
   }
 }
 

@@ -33,10 +33,12 @@ class CommitLog {
 
   CommitLog(FileSystem* files, Options options);
 
-  // Lists the segments and checks names and lengths: exactly what Java would refuse to open is refused (kForeignFile, kSegmentSizeMismatch).
+  // Lists the segments and checks names and lengths: exactly what Java would refuse to open is refused (kForeignFile,
+  // kSegmentSizeMismatch).
   Status Load();
-  // Takes `end` as the log's end: drops segments behind it (all of them when `end` is the start of the first), zeroes what lies between it and the
-  // end of its segment, and begins to write there. Writable logs only; a read-only log just publishes.
+  // Takes `end` as the log's end: drops segments behind it (all of them when `end` is the start of the first), zeroes
+  // what lies between it and the end of its segment, and begins to write there. Writable logs only; a read-only log
+  // just publishes.
   Status Start(int64_t end);
   void Stop();
 
@@ -51,24 +53,30 @@ class CommitLog {
   // Looks for segments that another process has added (read-only logs).
   Status Refresh();
 
-  // -- appending, one thread at a time -------------------------------------------------------------------------------------------------
+  // -- appending, one thread at a time
+  // -------------------------------------------------------------------------------------------------
   int64_t end() const { return end_; }
-  // Decides where `count` records go, makes segments and reserves disk for all of them; nothing is written, and nothing is taken if it fails.
-  // `together`: all in one segment. A record that no segment can hold is the caller's to refuse (MaxRecordBytes).
+  // Decides where `count` records go, makes segments and reserves disk for all of them; nothing is written, and nothing
+  // is taken if it fails. `together`: all in one segment. A record that no segment can hold is the caller's to refuse
+  // (MaxRecordBytes).
   Status Place(Placement* placements, size_t count, bool together);
-  // Writes the records, which lie back to back in `bytes`, where they were placed, and blank records where a segment ends. On failure the log is
-  // as before: what was written is zeroed again (or, if that fails too, *poisoned is set and nothing must be appended any more).
+  // Writes the records, which lie back to back in `bytes`, where they were placed, and blank records where a segment
+  // ends. On failure the log is as before: what was written is zeroed again (or, if that fails too, *poisoned is set
+  // and nothing must be appended any more).
   Status Write(const uint8_t* bytes, const Placement* placements, size_t count, bool* poisoned);
-  // Log bytes as another log has them, at exactly end(): for a replica. They may end inside a record; the caller publishes.
+  // Log bytes as another log has them, at exactly end(): for a replica. They may end inside a record; the caller
+  // publishes.
   Status WriteRaw(const uint8_t* bytes, size_t count, bool* poisoned);
   int64_t MaxRecordBytes() const { return options_.segment_bytes - kBlankBytes; }
 
-  // -- reading -------------------------------------------------------------------------------------------------------------------------
+  // -- reading
+  // -------------------------------------------------------------------------------------------------------------------------
   // The segment that holds a log offset, opened; null when there is none.
   Status Find(int64_t log_offset, std::shared_ptr<Segment>* out) const;
   static std::shared_ptr<Segment> FindIn(const SegmentList& segments, int64_t log_offset, int64_t segment_bytes);
 
-  // -- syncing -------------------------------------------------------------------------------------------------------------------------
+  // -- syncing
+  // -------------------------------------------------------------------------------------------------------------------------
   // Makes [from, to) durable, the directory entries of new segments first. Any thread, one at a time.
   Status Sync(int64_t from, int64_t to);
   void StartWriteBack(int64_t from, int64_t to);

@@ -9,16 +9,18 @@ namespace millrace {
 namespace {
 
 constexpr uint32_t kMinTailUnits = 8;
-constexpr uint32_t kMaxTailUnits = 816;      // just under four pages
+constexpr uint32_t kMaxTailUnits = 816;  // just under four pages
 constexpr int64_t kReserveUnits = 4096 / kUnitBytes;
-constexpr size_t kSyncEachAtMost = 64;       // more dirty files than this are one syncfs
-const QueueUnit kPreBlank = {0, 0x7FFFFFFF, 0};  // what Java puts before the first unit of a queue that does not begin at a file's start
+constexpr size_t kSyncEachAtMost = 64;  // more dirty files than this are one syncfs
+const QueueUnit kPreBlank = {
+    0, 0x7FFFFFFF, 0};  // what Java puts before the first unit of a queue that does not begin at a file's start
 
 }  // namespace
 
 // ---------------------------------------------------------------------------------------------------------------------------------------
 
-Status DescriptorCache::Get(const Key& key, const std::function<std::string()>& path, bool writable, std::shared_ptr<Holder>* out) {
+Status DescriptorCache::Get(const Key& key, const std::function<std::string()>& path, bool writable,
+                            std::shared_ptr<Holder>* out) {
   std::lock_guard lock(mutex_);
   if (const auto found = entries_.find(key); found != entries_.end()) {
     recent_.splice(recent_.begin(), recent_, found->second.position);
@@ -59,16 +61,24 @@ ConsumeQueue::ConsumeQueue(ConsumeQueues* owner, std::shared_ptr<const std::stri
 ConsumeQueue::~ConsumeQueue() { free(tail_); }
 
 Status ConsumeQueue::Descriptor(int64_t file, std::shared_ptr<DescriptorCache::Holder>* out) const {
-  return owner_->descriptors().Get({this, file}, [&] { return CurrentPath(file); }, owner_->options().writable, out);
+  return owner_->descriptors().Get(
+      {this, file}, [&] { return CurrentPath(file); }, owner_->options().writable, out);
 }
 
 int64_t ConsumeQueue::units_per_file() const { return owner_->options().file_bytes / kUnitBytes; }
-std::string ConsumeQueue::Directory() const { return owner_->options().paths.queues + "/" + *topic_ + "/" + std::to_string(queue_id_); }
-std::string ConsumeQueue::FilePath(int64_t file) const { return Directory() + "/" + SegmentName(file * owner_->options().file_bytes); }
-std::string ConsumeQueue::BirthPath(int64_t file) const {
-  return owner_->options().paths.work + "/queue-" + *topic_ + "-" + std::to_string(queue_id_) + "-" + std::to_string(file);
+std::string ConsumeQueue::Directory() const {
+  return owner_->options().paths.queues + "/" + *topic_ + "/" + std::to_string(queue_id_);
 }
-std::string ConsumeQueue::CurrentPath(int64_t file) const { return born_ && file == last_file_ ? BirthPath(file) : FilePath(file); }
+std::string ConsumeQueue::FilePath(int64_t file) const {
+  return Directory() + "/" + SegmentName(file * owner_->options().file_bytes);
+}
+std::string ConsumeQueue::BirthPath(int64_t file) const {
+  return owner_->options().paths.work + "/queue-" + *topic_ + "-" + std::to_string(queue_id_) + "-" +
+         std::to_string(file);
+}
+std::string ConsumeQueue::CurrentPath(int64_t file) const {
+  return born_ && file == last_file_ ? BirthPath(file) : FilePath(file);
+}
 
 Status ConsumeQueue::Load() {
   std::vector<DirectoryEntry> entries;
@@ -80,16 +90,21 @@ Status ConsumeQueue::Load() {
   for (const auto& entry : entries) {
     const std::string path = directory + "/" + entry.name;
     int64_t from = 0;
-    if (entry.kind == DirectoryEntry::Kind::kLink) return Status::Error(Code::kUnsafePath, "is a symbolic link among the queue's files", path);
+    if (entry.kind == DirectoryEntry::Kind::kLink)
+      return Status::Error(Code::kUnsafePath, "is a symbolic link among the queue's files", path);
     if (entry.kind != DirectoryEntry::Kind::kFile || !ParseSegmentName(entry.name, &from))
-      return Status::Error(Code::kForeignFile, "does not belong among the queue's files: RocketMQ refuses a store with it, move it away", path);
+      return Status::Error(Code::kForeignFile,
+                           "does not belong among the queue's files: RocketMQ refuses a store with it, move it away",
+                           path);
     FileInfo info;
     bool exists = false;
     MILLRACE_RETURN_IF_ERROR(owner_->files()->Stat(path, &info, &exists));
     if (!exists) continue;
     if (info.bytes != file_bytes)
       return Status::Error(Code::kSegmentSizeMismatch,
-                           "has " + std::to_string(info.bytes) + " bytes, and mappedFileSizeConsumeQueue is " + std::to_string(file_bytes), path, info.bytes);
+                           "has " + std::to_string(info.bytes) + " bytes, and mappedFileSizeConsumeQueue is " +
+                               std::to_string(file_bytes),
+                           path, info.bytes);
     const int64_t file = from / file_bytes;
     if (from % file_bytes != 0 || (has_files() && file != last_file_ + 1))
       return Status::Error(Code::kCorruptQueue, "does not follow the file before it", path, from);
@@ -135,7 +150,8 @@ Status ConsumeQueue::ZeroBehind(int64_t offset) {
     MILLRACE_RETURN_IF_ERROR(owner_->files()->NextData(file->fd, at, &data));
     at = std::max(at, data);
     if (at >= owner_->options().file_bytes) break;
-    const auto want = static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(page.size()), owner_->options().file_bytes - at));
+    const auto want =
+        static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(page.size()), owner_->options().file_bytes - at));
     MILLRACE_RETURN_IF_ERROR(owner_->files()->Read(file->fd, page.data(), want, at, &got));
     if (got == 0) break;
     if (memcmp(page.data(), zeros, got) != 0) {
@@ -175,7 +191,8 @@ Status ConsumeQueue::CreateFile(int64_t file, int64_t reserve_bytes, int* fd) {
   MILLRACE_RETURN_IF_ERROR(files->Unlink(path));
   MILLRACE_RETURN_IF_ERROR(files->Open(path, OpenMode::kCreateNew, fd));
   Status status = files->SetLength(*fd, owner_->options().file_bytes);
-  if (status.ok() && reserve_bytes > 0) status = files->Reserve(*fd, 0, std::min(owner_->options().file_bytes, reserve_bytes));
+  if (status.ok() && reserve_bytes > 0)
+    status = files->Reserve(*fd, 0, std::min(owner_->options().file_bytes, reserve_bytes));
   if (!status.ok()) {
     files->Close(*fd);
     (void)files->Unlink(path);
@@ -227,7 +244,8 @@ Status ConsumeQueue::PutInPlace(int64_t file) {
 Status ConsumeQueue::Prepare(int64_t units) {
   const int64_t end = max_offset() + units;
   if (end <= reserved_) return Status::Ok();
-  // One file at a time: a batch that reaches over a file's end gets the next file when it comes there, and its blocks are asked for now.
+  // One file at a time: a batch that reaches over a file's end gets the next file when it comes there, and its blocks
+  // are asked for now.
   const int64_t at = max_offset();
   if (!has_files() || at >= files_end()) MILLRACE_RETURN_IF_ERROR(MakeFile(at / units_per_file()));
   const int64_t file_end = files_end();
@@ -250,7 +268,8 @@ Status ConsumeQueue::Prepare(int64_t units) {
 void ConsumeQueue::Grow(uint32_t capacity) {
   auto* bigger = static_cast<uint8_t*>(malloc(static_cast<size_t>(capacity) * kUnitBytes));
   if (bigger == nullptr) abort();  // as operator new would end without exceptions
-  owner_->tail_bytes_.fetch_add((static_cast<int64_t>(capacity) - tail_capacity_) * kUnitBytes, std::memory_order_relaxed);
+  owner_->tail_bytes_.fetch_add((static_cast<int64_t>(capacity) - tail_capacity_) * kUnitBytes,
+                                std::memory_order_relaxed);
   std::lock_guard lock(tail_lock_);
   if (tail_count_ > 0) memcpy(bigger, tail_, static_cast<size_t>(tail_count_) * kUnitBytes);
   free(tail_);
@@ -260,8 +279,11 @@ void ConsumeQueue::Grow(uint32_t capacity) {
 
 void ConsumeQueue::Put(const QueueUnit& unit) {
   if (tail_count_ == tail_capacity_) [[unlikely]] {
-    const bool may_grow = tail_capacity_ < kMaxTailUnits && (tail_capacity_ < kMinTailUnits || owner_->tail_bytes() < owner_->options().tail_budget_bytes);
-    // A tail that can't be written (a full disk, a broken device) grows: the log has the record, and the unit must be visible.
+    const bool may_grow =
+        tail_capacity_ < kMaxTailUnits &&
+        (tail_capacity_ < kMinTailUnits || owner_->tail_bytes() < owner_->options().tail_budget_bytes);
+    // A tail that can't be written (a full disk, a broken device) grows: the log has the record, and the unit must be
+    // visible.
     if (!owner_->options().writable || may_grow || !WriteOut().ok() || tail_capacity_ == 0) {
       const uint32_t grown = tail_capacity_ == 0 ? kMinTailUnits : tail_capacity_ * 2;
       Grow(tail_capacity_ < kMaxTailUnits ? std::min(grown, kMaxTailUnits) : grown);
@@ -303,7 +325,8 @@ Status ConsumeQueue::Settle() {
   return status;
 }
 
-// A tail may reach over the end of a file (a batch that spans two): the next file is made then, its blocks not asked for before.
+// A tail may reach over the end of a file (a batch that spans two): the next file is made then, its blocks not asked
+// for before.
 Status ConsumeQueue::WriteUnits(int64_t first, const uint8_t* units, int64_t count) {
   while (count > 0) {
     const int64_t file = first / units_per_file();
@@ -318,7 +341,8 @@ Status ConsumeQueue::WriteUnits(int64_t first, const uint8_t* units, int64_t cou
     const int64_t part = std::min(count, base + units_per_file() - first);
     std::shared_ptr<DescriptorCache::Holder> holder;
     MILLRACE_RETURN_IF_ERROR(Descriptor(file, &holder));
-    Status status = owner_->files()->Write(holder->fd, units, static_cast<size_t>(part) * kUnitBytes, (first - base) * kUnitBytes);
+    Status status =
+        owner_->files()->Write(holder->fd, units, static_cast<size_t>(part) * kUnitBytes, (first - base) * kUnitBytes);
     if (!status.ok()) {
       status.path = CurrentPath(file);
       return status;
@@ -344,14 +368,16 @@ Status ConsumeQueue::Read(int64_t offset, int64_t count, uint8_t* units, int64_t
     in_file = std::min(count, std::max<int64_t>(0, tail_first_ - offset));
     if (in_file < count) {
       const int64_t from = std::max(offset, tail_first_) - tail_first_;
-      memcpy(units + in_file * kUnitBytes, tail_ + from * kUnitBytes, static_cast<size_t>(count - in_file) * kUnitBytes);
+      memcpy(units + in_file * kUnitBytes, tail_ + from * kUnitBytes,
+             static_cast<size_t>(count - in_file) * kUnitBytes);
     }
   }
   if (in_file > 0) {
     const int64_t file = offset / units_per_file();
     const int64_t at = (offset - file * units_per_file()) * kUnitBytes;
     std::shared_ptr<DescriptorCache::Holder> holder;
-    Status status = owner_->descriptors().Get({this, file}, [&] { return FilePath(file); }, owner_->options().writable, &holder);
+    Status status = owner_->descriptors().Get(
+        {this, file}, [&] { return FilePath(file); }, owner_->options().writable, &holder);
     if (!status.ok()) {
       if (offset < min_offset()) return Status::Ok();  // retention was here in the meantime
       return status;
@@ -374,7 +400,9 @@ Status ConsumeQueue::Read(int64_t offset, int64_t count, uint8_t* units, int64_t
   return Status::Ok();
 }
 
-int64_t ConsumeQueue::NextFileOffset(int64_t offset) const { return (offset / units_per_file() + 1) * units_per_file(); }
+int64_t ConsumeQueue::NextFileOffset(int64_t offset) const {
+  return (offset / units_per_file() + 1) * units_per_file();
+}
 
 // ---------------------------------------------------------------------------------------------------------------------------------------
 
@@ -395,16 +423,20 @@ Status ConsumeQueues::Load() {
   MILLRACE_RETURN_IF_ERROR(files_->List(options_.paths.queues, &topics));
   for (const auto& topic : topics) {
     const std::string path = options_.paths.queues + "/" + topic.name;
-    if (topic.kind == DirectoryEntry::Kind::kLink) return Status::Error(Code::kUnsafePath, "is a symbolic link among the topics", path);
+    if (topic.kind == DirectoryEntry::Kind::kLink)
+      return Status::Error(Code::kUnsafePath, "is a symbolic link among the topics", path);
     if (topic.kind != DirectoryEntry::Kind::kDirectory || !IsTopicName(topic.name, 255))
       return Status::Error(Code::kForeignFile, "does not belong among the topics, move it away", path);
     MILLRACE_RETURN_IF_ERROR(files_->List(path, &ids));
     for (const auto& id : ids) {
       char* end = nullptr;
       const long long number = strtoll(id.name.c_str(), &end, 10);
-      if (id.kind == DirectoryEntry::Kind::kLink) return Status::Error(Code::kUnsafePath, "is a symbolic link among the queues", path + "/" + id.name);
-      if (id.kind != DirectoryEntry::Kind::kDirectory || *end != 0 || number < 0 || number > INT32_MAX || std::to_string(number) != id.name)
-        return Status::Error(Code::kForeignFile, "does not belong among the queues, move it away", path + "/" + id.name);
+      if (id.kind == DirectoryEntry::Kind::kLink)
+        return Status::Error(Code::kUnsafePath, "is a symbolic link among the queues", path + "/" + id.name);
+      if (id.kind != DirectoryEntry::Kind::kDirectory || *end != 0 || number < 0 || number > INT32_MAX ||
+          std::to_string(number) != id.name)
+        return Status::Error(Code::kForeignFile, "does not belong among the queues, move it away",
+                             path + "/" + id.name);
       GetOrMake(topic.name, static_cast<int32_t>(number));
     }
   }

@@ -3,8 +3,9 @@
 //  0            8        12           20
 //  ├ log offset ┼ size   ┼ tag code   ┤   big-endian; a unit of size 0 was never written
 //
-// Units are put by one thread at a time (the append lock) and are visible at once. The newest ones lie in the queue's tail in memory, the others in its
-// files, which are sparse, of full length, never mapped, and open only while they are used.
+// Units are put by one thread at a time (the append lock) and are visible at once. The newest ones lie in the queue's
+// tail in memory, the others in its files, which are sparse, of full length, never mapped, and open only while they are
+// used.
 #pragma once
 
 #include <atomic>
@@ -49,7 +50,8 @@ class DescriptorCache {
     int fd;
     ~Holder() { files->Close(fd); }
   };
-  // A file is known by its queue and number, so that a rename does not matter; `path` is asked only when it is not open.
+  // A file is known by its queue and number, so that a rename does not matter; `path` is asked only when it is not
+  // open.
   struct Key {
     const void* queue;
     int64_t file;
@@ -61,7 +63,9 @@ class DescriptorCache {
 
  private:
   struct KeyHash {
-    size_t operator()(const Key& key) const { return std::hash<const void*>()(key.queue) * 31 + static_cast<size_t>(key.file); }
+    size_t operator()(const Key& key) const {
+      return std::hash<const void*>()(key.queue) * 31 + static_cast<size_t>(key.file);
+    }
   };
   struct Entry {
     std::shared_ptr<Holder> holder;
@@ -89,8 +93,9 @@ class ConsumeQueue {
   // End of the last record that was put; a record that ends at or before it is in the queue already.
   int64_t max_log_end() const { return max_log_end_; }
 
-  // -- one thread at a time ------------------------------------------------------------------------------------------------------------
-  // The offset that the next message of this queue gets.
+  // -- one thread at a time
+  // ------------------------------------------------------------------------------------------------------------ The
+  // offset that the next message of this queue gets.
   int64_t next_offset() const { return next_offset_; }
   void set_next_offset(int64_t offset) { next_offset_ = offset; }
   // Makes sure that `units` more can be put without a failure: the file and its blocks are there.
@@ -102,14 +107,16 @@ class ConsumeQueue {
   // The same, and gives the tail's memory back: for a checkpoint, after which an idle queue is a bare struct.
   Status Settle();
 
-  // -- any thread ----------------------------------------------------------------------------------------------------------------------
-  // Copies up to `count` encoded units from `offset` on, at most to the end of their file (as Java reads). *got = 0 when there are none.
-  // With `cached_only`, *got = -1 when a page would have to come from disk.
+  // -- any thread
+  // ----------------------------------------------------------------------------------------------------------------------
+  // Copies up to `count` encoded units from `offset` on, at most to the end of their file (as Java reads). *got = 0
+  // when there are none. With `cached_only`, *got = -1 when a page would have to come from disk.
   Status Read(int64_t offset, int64_t count, uint8_t* units, int64_t* got, bool cached_only = false);
   // First queue offset of the file behind the one that holds `offset`.
   int64_t NextFileOffset(int64_t offset) const;
 
-  // -- recovery ------------------------------------------------------------------------------------------------------------------------
+  // -- recovery
+  // ------------------------------------------------------------------------------------------------------------------------
   // Lists the files; checks names and lengths. max_offset() is then what the files could hold at most.
   Status Load();
   // Takes [min, max) as what is in the files; what lies behind in them is zeroed when it is not zero already.
@@ -151,7 +158,7 @@ class ConsumeQueue {
   ConsumeQueues* const owner_;
   const std::shared_ptr<const std::string> topic_;
   const int32_t queue_id_;
-  bool dirty_ = false;          // in the owner's list of queues with a tail
+  bool dirty_ = false;           // in the owner's list of queues with a tail
   uint32_t unsynced_epoch_ = 0;  // the sync period in which unsynced_file_ was last noted as written
   int64_t unsynced_file_ = -1;
   bool born_ = false;           // the last file has not been renamed into its folder yet
@@ -216,7 +223,7 @@ class ConsumeQueues {
   std::unordered_map<std::pair<std::string_view, int32_t>, std::unique_ptr<ConsumeQueue>, KeyHash> queues_;
   std::mutex lists_mutex_;
   std::vector<ConsumeQueue*> dirty_;
-  std::vector<std::string> unsynced_paths_;   // files written since the last sync, while there are few
+  std::vector<std::string> unsynced_paths_;  // files written since the last sync, while there are few
   bool unsynced_many_ = false;
   uint32_t sync_epoch_ = 1;
   std::vector<std::string> new_directories_;  // folders that got something since the last sync

@@ -37,8 +37,9 @@ uint32_t UpdateByTable(uint32_t state, const uint8_t* p, size_t n) {
     uint64_t word;
     memcpy(&word, p, 8);
     word ^= state;
-    state = kTables[7][word & 0xFF] ^ kTables[6][(word >> 8) & 0xFF] ^ kTables[5][(word >> 16) & 0xFF] ^ kTables[4][(word >> 24) & 0xFF] ^
-            kTables[3][(word >> 32) & 0xFF] ^ kTables[2][(word >> 40) & 0xFF] ^ kTables[1][(word >> 48) & 0xFF] ^ kTables[0][word >> 56];
+    state = kTables[7][word & 0xFF] ^ kTables[6][(word >> 8) & 0xFF] ^ kTables[5][(word >> 16) & 0xFF] ^
+            kTables[4][(word >> 24) & 0xFF] ^ kTables[3][(word >> 32) & 0xFF] ^ kTables[2][(word >> 40) & 0xFF] ^
+            kTables[1][(word >> 48) & 0xFF] ^ kTables[0][word >> 56];
   }
   for (; n > 0; p++, n--) state = (state >> 8) ^ kTables[0][(state ^ *p) & 0xFF];
   return state;
@@ -49,16 +50,19 @@ using Update = uint32_t (*)(uint32_t, const uint8_t*, size_t);
 #if defined(__x86_64__)
 
 // Folding by carry-less multiplication: a 128-bit accumulator A standing d bits before the next block B is replaced by
-// A.low * (x^(d+64) mod P) ^ A.high * (x^d mod P) ^ B. The constants are those remainders, bit-reflected; computed here instead of copied.
-constexpr uint64_t Reflected(int power) {  // x^power mod P, reflected into 33 bits (the multiplication of reflected values is one bit short)
-  uint32_t remainder = 0x80000000u;        // x^0 in the reflected register
+// A.low * (x^(d+64) mod P) ^ A.high * (x^d mod P) ^ B. The constants are those remainders, bit-reflected; computed here
+// instead of copied.
+constexpr uint64_t Reflected(
+    int power) {  // x^power mod P, reflected into 33 bits (the multiplication of reflected values is one bit short)
+  uint32_t remainder = 0x80000000u;  // x^0 in the reflected register
   for (int i = 0; i < power; i++) remainder = (remainder >> 1) ^ ((remainder & 1) != 0 ? kPolynomial : 0);
   return static_cast<uint64_t>(remainder) << 1;
 }
 
 template <int kBits>
 __attribute__((target("pclmul,sse4.1"), always_inline)) inline __m128i Fold(__m128i a, __m128i b) {
-  constexpr auto kLow = static_cast<long long>(Reflected(kBits + 32)), kHigh = static_cast<long long>(Reflected(kBits - 32));
+  constexpr auto kLow = static_cast<long long>(Reflected(kBits + 32)),
+                 kHigh = static_cast<long long>(Reflected(kBits - 32));
   const __m128i k = _mm_set_epi64x(kHigh, kLow);
   return _mm_xor_si128(_mm_xor_si128(_mm_clmulepi64_si128(a, k, 0x00), _mm_clmulepi64_si128(a, k, 0x11)), b);
 }
@@ -88,9 +92,11 @@ __attribute__((target("pclmul,sse4.1"))) uint32_t UpdateByMultiplication(uint32_
 
 template <int kBits>
 MILLRACE_WIDE __attribute__((always_inline)) inline __m512i WideFold(__m512i a, __m512i b) {
-  constexpr auto kLow = static_cast<long long>(Reflected(kBits + 32)), kHigh = static_cast<long long>(Reflected(kBits - 32));
+  constexpr auto kLow = static_cast<long long>(Reflected(kBits + 32)),
+                 kHigh = static_cast<long long>(Reflected(kBits - 32));
   const __m512i k = _mm512_set_epi64(kHigh, kLow, kHigh, kLow, kHigh, kLow, kHigh, kLow);
-  return _mm512_ternarylogic_epi64(_mm512_clmulepi64_epi128(a, k, 0x00), _mm512_clmulepi64_epi128(a, k, 0x11), b, 0x96);  // a xor of three
+  return _mm512_ternarylogic_epi64(_mm512_clmulepi64_epi128(a, k, 0x00), _mm512_clmulepi64_epi128(a, k, 0x11), b,
+                                   0x96);  // a xor of three
 }
 
 MILLRACE_WIDE uint32_t UpdateByWideMultiplication(uint32_t state, const uint8_t* p, size_t n) {

@@ -29,9 +29,12 @@ bool ParseNumber(std::string_view text, int64_t* number) {
 
 }  // namespace
 
-bool DispatchRules::IsDelayed(std::string_view topic, std::string_view delay) { return !delay.empty() && topic == kDelayTopic; }
+bool DispatchRules::IsDelayed(std::string_view topic, std::string_view delay) {
+  return !delay.empty() && topic == kDelayTopic;
+}
 
-int64_t DispatchRules::TagCode(std::string_view topic, std::string_view tags, std::string_view delay, int64_t store_timestamp) const {
+int64_t DispatchRules::TagCode(std::string_view topic, std::string_view tags, std::string_view delay,
+                               int64_t store_timestamp) const {
   int64_t level = 0;
   if (IsDelayed(topic, delay) && ParseNumber(delay, &level) && level > 0) {
     const auto max = static_cast<int64_t>(delay_levels_ms_.size());
@@ -41,7 +44,8 @@ int64_t DispatchRules::TagCode(std::string_view topic, std::string_view tags, st
   return tags.empty() ? 0 : JavaHash(tags);
 }
 
-void DispatchRules::KeyHashes(std::string_view topic, std::string_view unique_key, std::string_view keys, std::vector<int32_t>* hashes) {
+void DispatchRules::KeyHashes(std::string_view topic, std::string_view unique_key, std::string_view keys,
+                              std::vector<int32_t>* hashes) {
   if (!unique_key.empty()) hashes->push_back(IndexKeyHash(topic, unique_key));
   while (!keys.empty()) {
     const size_t end = keys.find(' ');
@@ -51,7 +55,8 @@ void DispatchRules::KeyHashes(std::string_view topic, std::string_view unique_ke
   }
 }
 
-std::vector<DispatchRules::SideQueue> DispatchRules::SideQueues(const KnownProperties& properties, int32_t queue_id) const {
+std::vector<DispatchRules::SideQueue> DispatchRules::SideQueues(const KnownProperties& properties,
+                                                                int32_t queue_id) const {
   std::vector<SideQueue> queues;
   if (properties.multi_dispatch.empty() || properties.multi_queue_offset.empty()) return queues;
   const auto names = Split(properties.multi_dispatch, ','), offsets = Split(properties.multi_queue_offset, ',');

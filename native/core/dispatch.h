@@ -29,7 +29,8 @@ class DispatchRules {
   static bool IsDelayed(std::string_view topic, std::string_view delay);
 
   // The index hashes of a record, appended: its unique key, then each of its keys.
-  static void KeyHashes(std::string_view topic, std::string_view unique_key, std::string_view keys, std::vector<int32_t>* hashes);
+  static void KeyHashes(std::string_view topic, std::string_view unique_key, std::string_view keys,
+                        std::vector<int32_t>* hashes);
 
   struct SideQueue {
     std::string topic;

@@ -1,4 +1,5 @@
-// A FileSystem that fails on purpose. The plan is a list of rules separated by ';', each an operation and its conditions separated by ':':
+// A FileSystem that fails on purpose. The plan is a list of rules separated by ';', each an operation and its
+// conditions separated by ':':
 //
 //   sync_data:errno=5:after=3:times=1:path=commitlog;write:delay=5000
 //
@@ -58,12 +59,16 @@ class Faulty final : public FileSystem {
     return inner_->Map(fd, bytes, writable, base);
   }
   void Unmap(uint8_t* base, size_t bytes) override { inner_->Unmap(base, bytes); }
-  bool Populate(uint8_t* address, size_t bytes) override { return Hit("populate", {}).ok() && inner_->Populate(address, bytes); }
+  bool Populate(uint8_t* address, size_t bytes) override {
+    return Hit("populate", {}).ok() && inner_->Populate(address, bytes);
+  }
   Status Read(int fd, void* data, size_t bytes, int64_t offset, size_t* got) override {
     MILLRACE_RETURN_IF_ERROR(Hit("read", PathOf(fd)));
     return inner_->Read(fd, data, bytes, offset, got);
   }
-  Status ReadCached(int fd, void* data, size_t bytes, int64_t offset, ptrdiff_t* got) override { return inner_->ReadCached(fd, data, bytes, offset, got); }
+  Status ReadCached(int fd, void* data, size_t bytes, int64_t offset, ptrdiff_t* got) override {
+    return inner_->ReadCached(fd, data, bytes, offset, got);
+  }
   Status NextData(int fd, int64_t offset, int64_t* found) override { return inner_->NextData(fd, offset, found); }
   Status Write(int fd, const void* data, size_t bytes, int64_t offset) override {
     MILLRACE_RETURN_IF_ERROR(Hit("write", PathOf(fd)));
@@ -103,8 +108,12 @@ class Faulty final : public FileSystem {
     return inner_->MakeDirectory(path);
   }
   Status RemoveDirectory(const std::string& path) override { return inner_->RemoveDirectory(path); }
-  Status List(const std::string& path, std::vector<DirectoryEntry>* entries) override { return inner_->List(path, entries); }
-  Status Stat(const std::string& path, FileInfo* info, bool* exists) override { return inner_->Stat(path, info, exists); }
+  Status List(const std::string& path, std::vector<DirectoryEntry>* entries) override {
+    return inner_->List(path, entries);
+  }
+  Status Stat(const std::string& path, FileInfo* info, bool* exists) override {
+    return inner_->Stat(path, info, exists);
+  }
   Status Lock(int fd, bool* taken, int64_t* holder) override { return inner_->Lock(fd, taken, holder); }
 
  private:
@@ -152,7 +161,8 @@ Status MakeFaultyFileSystem(FileSystem* inner, const std::string& plan, std::sha
     if (!parts.empty()) rule->operation = parts[0];
     for (size_t i = 1; i < parts.size(); i++) {
       const size_t equals = parts[i].find('=');
-      const std::string name = parts[i].substr(0, equals), value = equals == std::string::npos ? "" : parts[i].substr(equals + 1);
+      const std::string name = parts[i].substr(0, equals),
+                        value = equals == std::string::npos ? "" : parts[i].substr(equals + 1);
       int64_t number = 0;
       const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
       const bool numeric = error == std::errc() && end == value.data() + value.size();

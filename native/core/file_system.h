@@ -1,5 +1,6 @@
-// The one seam between the core and the operating system's files. Everything that opens, makes, maps, writes, syncs, renames or removes a file
-// passes through it, so that a test can fail any of these calls or forget what was not synced. Thread-safe.
+// The one seam between the core and the operating system's files. Everything that opens, makes, maps, writes, syncs,
+// renames or removes a file passes through it, so that a test can fail any of these calls or forget what was not
+// synced. Thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -35,7 +36,8 @@ class FileSystem {
   virtual void Close(int fd) = 0;
 
   virtual Status SetLength(int fd, int64_t bytes) = 0;
-  // Promises disk blocks for [offset, offset + bytes), which must lie within the file's length; contents are kept. kDiskFull when there are none.
+  // Promises disk blocks for [offset, offset + bytes), which must lie within the file's length; contents are kept.
+  // kDiskFull when there are none.
   virtual Status Reserve(int fd, int64_t offset, int64_t bytes) = 0;
 
   virtual Status Map(int fd, size_t bytes, bool writable, uint8_t** base) = 0;
@@ -47,7 +49,8 @@ class FileSystem {
   virtual Status Read(int fd, void* data, size_t bytes, int64_t offset, size_t* got) = 0;
   // The same if no page has to come from disk; *got = -1 when one would.
   virtual Status ReadCached(int fd, void* data, size_t bytes, int64_t offset, ptrdiff_t* got) = 0;
-  // The first offset from `offset` on that may hold something else than zeros; the file's length when there is none. Holes are skipped unread.
+  // The first offset from `offset` on that may hold something else than zeros; the file's length when there is none.
+  // Holes are skipped unread.
   virtual Status NextData(int fd, int64_t offset, int64_t* found) = 0;
   virtual Status Write(int fd, const void* data, size_t bytes, int64_t offset) = 0;
 
@@ -55,7 +58,8 @@ class FileSystem {
   virtual Status SyncFile(int fd) = 0;
   // Starts write-back without waiting for it; a hint.
   virtual void StartWriteBack(int fd, int64_t offset, int64_t bytes) = 0;
-  // Everything written to the file system of this descriptor; fails if a write-back since the descriptor was opened failed.
+  // Everything written to the file system of this descriptor; fails if a write-back since the descriptor was opened
+  // failed.
   virtual Status SyncFileSystem(int fd) = 0;
   virtual Status SyncDirectory(const std::string& path) = 0;
 
@@ -66,15 +70,16 @@ class FileSystem {
   virtual Status List(const std::string& path, std::vector<DirectoryEntry>* entries) = 0;  // sorted by name
   virtual Status Stat(const std::string& path, FileInfo* info, bool* exists) = 0;          // does not follow a link
 
-  // A whole-file exclusive lock on byte 0 that other processes and other opens of this process meet. *taken = false when somebody has it;
-  // *holder is then its process id, or 0 where the platform can't tell.
+  // A whole-file exclusive lock on byte 0 that other processes and other opens of this process meet. *taken = false
+  // when somebody has it; *holder is then its process id, or 0 where the platform can't tell.
   virtual Status Lock(int fd, bool* taken, int64_t* holder) = 0;
 };
 
 // The real one; lives as long as the process.
 FileSystem* PosixFileSystem();
 
-// `inner` with faults by plan; see faulty_file_system.cc for the plan's grammar. Fails with kInvalidArgument on a plan it can't read.
+// `inner` with faults by plan; see faulty_file_system.cc for the plan's grammar. Fails with kInvalidArgument on a plan
+// it can't read.
 Status MakeFaultyFileSystem(FileSystem* inner, const std::string& plan, std::shared_ptr<FileSystem>* out);
 
 }  // namespace millrace

@@ -33,24 +33,30 @@ Status Flusher::failure() const {
   return failure_;
 }
 
-Flusher::Counters Flusher::counters() const { return {syncs_.load(), sync_nanoseconds_.load(), refaulted_pages_.load()}; }
+Flusher::Counters Flusher::counters() const {
+  return {syncs_.load(), sync_nanoseconds_.load(), refaulted_pages_.load()};
+}
 
 Status Flusher::SyncLocked() {
   if (failed()) return failure();
   const int64_t timestamp = last_timestamp_.load(std::memory_order_acquire);
   const int64_t end = log_->published(), from = flushed();
   if (end <= from) return Status::Ok();
-  // Pages populated ahead of the end are written with it and protected again: the writer will fault on each of them once.
+  // Pages populated ahead of the end are written with it and protected again: the writer will fault on each of them
+  // once.
   int64_t ahead = 0;
   std::shared_ptr<Segment> segment;
   if (log_->Find(end - 1, &segment).ok() && segment)
-    ahead = std::max<int64_t>(0, segment->populated.load(std::memory_order_relaxed) - (end - segment->from())) / kPageBytes;
+    ahead =
+        std::max<int64_t>(0, segment->populated.load(std::memory_order_relaxed) - (end - segment->from())) / kPageBytes;
   const auto started = Clock::now();
   Status status = log_->Sync(from, end);
   syncs_.fetch_add(1, std::memory_order_relaxed);
-  sync_nanoseconds_.fetch_add(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - started).count(), std::memory_order_relaxed);
+  sync_nanoseconds_.fetch_add(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - started).count(),
+                              std::memory_order_relaxed);
   if (!status.ok()) {
-    status.message += "; what is on disk behind log offset " + std::to_string(from) + " is not known: close the store and open it again";
+    status.message += "; what is on disk behind log offset " + std::to_string(from) +
+                      " is not known: close the store and open it again";
     status.code = Code::kSyncFailed;
     std::lock_guard lock(mutex_);
     failure_ = status;
@@ -122,7 +128,8 @@ void Flusher::Run() {
     const int64_t before = log_->published();
     const auto interval = std::chrono::milliseconds(options_.interval_ms);
     const bool busy = before - written_back >= kWriteBackBytes / 8;
-    wake_.wait_for(lock, busy ? std::min<Clock::duration>(kWriteBackLook, interval) : interval, [this] { return stop_ || (requested_ > flushed() && !failed()); });
+    wake_.wait_for(lock, busy ? std::min<Clock::duration>(kWriteBackLook, interval) : interval,
+                   [this] { return stop_ || (requested_ > flushed() && !failed()); });
     if (stop_) break;
     const int64_t requested = requested_;
     lock.unlock();
@@ -135,7 +142,8 @@ void Flusher::Run() {
     } else if (now - last_flush >= interval && !failed()) {
       last_flush = now;
       if (thorough) last_thorough = now;
-      if (end > from && (thorough || end / kPageBytes - from / kPageBytes >= options_.least_pages)) (void)SyncTo(end, INT32_MAX, &done);
+      if (end > from && (thorough || end / kPageBytes - from / kPageBytes >= options_.least_pages))
+        (void)SyncTo(end, INT32_MAX, &done);
     }
     written_back = std::max(written_back, flushed());
     if (end - written_back >= kWriteBackBytes) {

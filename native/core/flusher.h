@@ -1,5 +1,6 @@
-// Makes the log durable: under synchronous flush at once and for all who wait together, under asynchronous flush at intervals, with write-back begun
-// early so that an fdatasync never has much to do. After a failed sync nobody knows what is on disk: nothing is called flushed any more.
+// Makes the log durable: under synchronous flush at once and for all who wait together, under asynchronous flush at
+// intervals, with write-back begun early so that an fdatasync never has much to do. After a failed sync nobody knows
+// what is on disk: nothing is called flushed any more.
 #pragma once
 
 #include <atomic>
@@ -62,12 +63,14 @@ class Flusher {
   // The appender tells after publishing; read before `published` is, so that it never runs ahead.
   void NoteAppended(int64_t store_timestamp) { last_timestamp_.store(store_timestamp, std::memory_order_release); }
 
-  // Blocks until the log is on disk up to `target`: leads the sync, or joins the one that runs and leads the next. *done = false after the timeout.
+  // Blocks until the log is on disk up to `target`: leads the sync, or joins the one that runs and leads the next.
+  // *done = false after the timeout.
   Status SyncTo(int64_t target, int64_t timeout_ms, bool* done);
   // Asks the flusher's thread to do it; listeners hear when flushed() has moved.
   void Request(int64_t target);
 
-  // Called on whatever thread synced, after flushed() moved or the flusher failed; must be short. RemoveListener returns when no call is running.
+  // Called on whatever thread synced, after flushed() moved or the flusher failed; must be short. RemoveListener
+  // returns when no call is running.
   int AddListener(std::function<void()> listener);
   void RemoveListener(int id);
 

@@ -25,7 +25,8 @@ bool IndexSizes::FromLength(int64_t bytes, IndexSizes* sizes) {
 }
 
 int32_t IndexKeyHash(std::string_view topic, std::string_view key) {
-  // String.hashCode of a concatenation is h(topic) * 31^n + ...; the parts are short, so the text is built on the stack where it fits.
+  // String.hashCode of a concatenation is h(topic) * 31^n + ...; the parts are short, so the text is built on the stack
+  // where it fits.
   char text[512];
   int32_t hash;
   if (topic.size() + 1 + key.size() <= sizeof text) {
@@ -142,7 +143,8 @@ bool IndexFile::Put(int32_t hash, int64_t log_offset, int64_t store_timestamp) {
   if (previous == 0) Put32(base_ + 32, Get32(base_ + 32) + 1);
   Store64(base_ + 8, static_cast<uint64_t>(store_timestamp));
   Store64(base_ + 24, static_cast<uint64_t>(log_offset));
-  // A reader takes the slot only when its number is below the count, so the count may move first or last; the entry must be whole before either.
+  // A reader takes the slot only when its number is below the count, so the count may move first or last; the entry
+  // must be whole before either.
   Store32(slot, static_cast<uint32_t>(number));
   WriteNext(number + 1);
   return true;
@@ -217,18 +219,23 @@ Status IndexFiles::Load() {
   MILLRACE_RETURN_IF_ERROR(files_->List(options_.paths.index, &entries));
   std::vector<std::shared_ptr<IndexFile>> list;
   for (const auto& entry : entries) {
-    const bool numeric = !entry.name.empty() && std::all_of(entry.name.begin(), entry.name.end(), [](char c) { return c >= '0' && c <= '9'; });
+    const bool numeric = !entry.name.empty() &&
+                         std::all_of(entry.name.begin(), entry.name.end(), [](char c) { return c >= '0' && c <= '9'; });
     if (!numeric) continue;  // Java skips it too
     const std::string path = options_.paths.index + "/" + entry.name;
-    if (entry.kind != DirectoryEntry::Kind::kFile) return Status::Error(Code::kUnsafePath, "is no ordinary file among the index files", path);
+    if (entry.kind != DirectoryEntry::Kind::kFile)
+      return Status::Error(Code::kUnsafePath, "is no ordinary file among the index files", path);
     FileInfo info;
     MILLRACE_RETURN_IF_ERROR(files_->Stat(path, &info, &exists));
     if (!exists) continue;
-    if (list.empty() && !options_.sizes_given && IndexSizes::FromLength(info.bytes, &options_.sizes)) options_.sizes_given = true;
+    if (list.empty() && !options_.sizes_given && IndexSizes::FromLength(info.bytes, &options_.sizes))
+      options_.sizes_given = true;
     if (info.bytes != options_.sizes.file_bytes())
       return Status::Error(Code::kIndexSizeUnknown,
-                           "has " + std::to_string(info.bytes) + " bytes; maxHashSlotNum " + std::to_string(options_.sizes.slots) + " and maxIndexNum " +
-                               std::to_string(options_.sizes.entries) + " make " + std::to_string(options_.sizes.file_bytes()),
+                           "has " + std::to_string(info.bytes) + " bytes; maxHashSlotNum " +
+                               std::to_string(options_.sizes.slots) + " and maxIndexNum " +
+                               std::to_string(options_.sizes.entries) + " make " +
+                               std::to_string(options_.sizes.file_bytes()),
                            path, info.bytes);
     auto file = std::make_shared<IndexFile>(files_, path, options_.sizes, options_.writable);
     MILLRACE_RETURN_IF_ERROR(file->Open());
@@ -251,13 +258,14 @@ std::string IndexFiles::NewName() {
     tm local;
     localtime_r(&seconds, &local);
     char text[64];
-    snprintf(text, sizeof text, "%04d%02d%02d%02d%02d%02d%03d", local.tm_year + 1900, local.tm_mon + 1, local.tm_mday, local.tm_hour, local.tm_min,
-             local.tm_sec, static_cast<int>(ms % 1000));
+    snprintf(text, sizeof text, "%04d%02d%02d%02d%02d%02d%03d", local.tm_year + 1900, local.tm_mon + 1, local.tm_mday,
+             local.tm_hour, local.tm_min, local.tm_sec, static_cast<int>(ms % 1000));
     name = text;
     ms++;
   } while (name == last_name_);
   if (name < last_name_) {
-    // The clock or its time zone went back: count on from the last name, so that the order of names stays that of the files.
+    // The clock or its time zone went back: count on from the last name, so that the order of names stays that of the
+    // files.
     unsigned long long number = strtoull(last_name_.c_str(), nullptr, 10);
     name = std::to_string(number + 1);
   }
@@ -275,7 +283,8 @@ Status IndexFiles::Prepare(int64_t keys) {
     MILLRACE_RETURN_IF_ERROR(files_->MakeDirectory(options_.paths.index));
     auto made = std::make_shared<IndexFile>(files_, options_.paths.index + "/" + NewName(), options_.sizes, true);
     MILLRACE_RETURN_IF_ERROR(made->Create(options_.paths.work + "/index-" + last_name_));
-    // In its place before the log takes a record that needs it: from here on nothing can fail. Java takes an index file without an entry as one.
+    // In its place before the log takes a record that needs it: from here on nothing can fail. Java takes an index file
+    // without an entry as one.
     MILLRACE_RETURN_IF_ERROR(made->PutInPlace());
     directory_dirty_ = true;
     next_ = std::move(made);
@@ -321,7 +330,8 @@ Status IndexFiles::CutBack(int64_t log_offset) {
       continue;
     }
     kept.push_back(file);
-    if (file->end_log_offset() >= log_offset || file == list_.back()) MILLRACE_RETURN_IF_ERROR(file->CutBack(log_offset));
+    if (file->end_log_offset() >= log_offset || file == list_.back())
+      MILLRACE_RETURN_IF_ERROR(file->CutBack(log_offset));
   }
   std::lock_guard lock(mutex_);
   list_ = std::move(kept);
@@ -336,7 +346,8 @@ Status IndexFiles::RemoveAll() {
   if (exists) {
     MILLRACE_RETURN_IF_ERROR(files_->List(options_.paths.index, &entries));
     for (const auto& entry : entries)
-      if (entry.kind == DirectoryEntry::Kind::kFile) MILLRACE_RETURN_IF_ERROR(files_->Unlink(options_.paths.index + "/" + entry.name));
+      if (entry.kind == DirectoryEntry::Kind::kFile)
+        MILLRACE_RETURN_IF_ERROR(files_->Unlink(options_.paths.index + "/" + entry.name));
   }
   std::lock_guard lock(mutex_);
   list_.clear();
@@ -376,7 +387,8 @@ std::vector<std::shared_ptr<IndexFile>> IndexFiles::files() const {
   return list_;
 }
 
-std::vector<int64_t> IndexFiles::Query(std::string_view topic, std::string_view key, size_t limit, int64_t begin, int64_t end) const {
+std::vector<int64_t> IndexFiles::Query(std::string_view topic, std::string_view key, size_t limit, int64_t begin,
+                                       int64_t end) const {
   std::vector<int64_t> offsets;
   const int32_t hash = IndexKeyHash(topic, key);
   const auto list = files();

@@ -65,10 +65,12 @@ class IndexFile {
   // A new file remembers where the one before it ended, as Java's does.
   void SetPrevious(int64_t end_log_offset, int64_t end_timestamp);
 
-  // Log offsets whose entry has this hash and whose time lies in [begin, end], newest first, appended to *out until it holds `limit`.
+  // Log offsets whose entry has this hash and whose time lies in [begin, end], newest first, appended to *out until it
+  // holds `limit`.
   void Query(int32_t hash, size_t limit, int64_t begin, int64_t end, std::vector<int64_t>* out) const;
 
-  // Keeps the entries that point below `log_offset` and makes slots and header anew from them: right whatever a crash left behind them.
+  // Keeps the entries that point below `log_offset` and makes slots and header anew from them: right whatever a crash
+  // left behind them.
   Status CutBack(int64_t log_offset);
   Status Sync();
   bool damaged() const { return guard_.damaged(); }
@@ -83,7 +85,9 @@ class IndexFile {
 
  private:
   uint8_t* SlotAt(int32_t hash) const { return base_ + kIndexHeaderBytes + kIndexSlotBytes * (hash % sizes_.slots); }
-  uint8_t* EntryAt(int32_t number) const { return base_ + kIndexHeaderBytes + kIndexSlotBytes * sizes_.slots + kIndexEntryBytes * number; }
+  uint8_t* EntryAt(int32_t number) const {
+    return base_ + kIndexHeaderBytes + kIndexSlotBytes * sizes_.slots + kIndexEntryBytes * number;
+  }
   void WriteNext(int32_t next) {
     next_.store(next, std::memory_order_relaxed);
     Store32(base_ + 36, static_cast<uint32_t>(next));
@@ -118,8 +122,9 @@ class IndexFiles {
   bool enabled() const { return options_.enabled; }
   const IndexSizes& sizes() const { return options_.sizes; }
 
-  // -- one thread at a time ------------------------------------------------------------------------------------------------------------
-  // Room for `keys` more entries: makes files and reserves blocks. After it Put() can't fail.
+  // -- one thread at a time
+  // ------------------------------------------------------------------------------------------------------------ Room
+  // for `keys` more entries: makes files and reserves blocks. After it Put() can't fail.
   Status Prepare(int64_t keys);
   void Put(int32_t hash, int64_t log_offset, int64_t store_timestamp);
   // Records below it are indexed already.
@@ -131,9 +136,11 @@ class IndexFiles {
   // End time of the newest full file, for the checkpoint; 0 when there is none.
   int64_t full_until_timestamp() const;
 
-  // -- any thread ----------------------------------------------------------------------------------------------------------------------
+  // -- any thread
+  // ----------------------------------------------------------------------------------------------------------------------
   // At most `limit` log offsets, newest first.
-  std::vector<int64_t> Query(std::string_view topic, std::string_view key, size_t limit, int64_t begin, int64_t end) const;
+  std::vector<int64_t> Query(std::string_view topic, std::string_view key, size_t limit, int64_t begin,
+                             int64_t end) const;
   std::vector<std::shared_ptr<IndexFile>> files() const;
 
  private:

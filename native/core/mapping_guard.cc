@@ -9,7 +9,8 @@
 namespace millrace {
 namespace {
 
-// The handler reads this table without a lock: `begin` is published last when a slot is taken and cleared first when it is freed.
+// The handler reads this table without a lock: `begin` is published last when a slot is taken and cleared first when it
+// is freed.
 struct Slot {
   std::atomic<uintptr_t> begin{0};
   std::atomic<uintptr_t> end{0};
@@ -30,8 +31,10 @@ void OnBusError(int signal, siginfo_t* info, void* context) {
     const uintptr_t begin = slots[i].begin.load(std::memory_order_acquire);
     if (begin == 0 || address < begin || address >= slots[i].end.load(std::memory_order_acquire)) continue;
     void* page = reinterpret_cast<void*>(address & ~(page_bytes - 1));
-    if (mmap(page, page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) break;
-    if (std::atomic<bool>* mark = slots[i].mark.load(std::memory_order_acquire)) mark->store(true, std::memory_order_release);
+    if (mmap(page, page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+      break;
+    if (std::atomic<bool>* mark = slots[i].mark.load(std::memory_order_acquire))
+      mark->store(true, std::memory_order_release);
     return;
   }
   // Not ours: whoever was here before, and the default action (the process ends) where nobody was.

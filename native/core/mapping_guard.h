@@ -1,7 +1,8 @@
-// Keeps an I/O error under a mapping from killing the process. The kernel answers a page that it can't read (or a file that somebody shortened) with
-// SIGBUS at the instruction that touched it. The handler, installed once a process and chained to whoever was there before, reacts only to addresses
-// inside mappings registered here: it puts a zero page under the fault and sets the mapping's mark. Whoever copies out of a mapping checks the mark
-// afterwards and throws the copy away.
+// Keeps an I/O error under a mapping from killing the process. The kernel answers a page that it can't read (or a file
+// that somebody shortened) with SIGBUS at the instruction that touched it. The handler, installed once a process and
+// chained to whoever was there before, reacts only to addresses inside mappings registered here: it puts a zero page
+// under the fault and sets the mapping's mark. Whoever copies out of a mapping checks the mark afterwards and throws
+// the copy away.
 #pragma once
 
 #include <atomic>
@@ -24,8 +25,8 @@ class MappingGuard {
   // True once a page of the mapping could not be read. Never cleared: the file behind it is in doubt.
   bool damaged() const { return damaged_.load(std::memory_order_acquire); }
 
-  // Gives the calling thread an alternate signal stack where it has none, so that the handler runs even on a thread that is short of stack.
-  // The stack is freed when the thread ends.
+  // Gives the calling thread an alternate signal stack where it has none, so that the handler runs even on a thread
+  // that is short of stack. The stack is freed when the thread ends.
   static void PrepareThread();
 
  private:

@@ -74,7 +74,9 @@ ssize_t ReadCached(int fd, void* data, size_t bytes, int64_t offset) {
 
 int SyncData(int fd) { return Retry(fdatasync, fd); }
 int SyncFile(int fd) { return Retry(fsync, fd); }
-void StartWriteBack(int fd, int64_t offset, int64_t bytes) { sync_file_range(fd, offset, bytes, SYNC_FILE_RANGE_WRITE); }
+void StartWriteBack(int fd, int64_t offset, int64_t bytes) {
+  sync_file_range(fd, offset, bytes, SYNC_FILE_RANGE_WRITE);
+}
 int SyncFileSystem(int fd) { return Retry(syncfs, fd); }
 
 int LockFirstByte(int fd, bool* taken, int64_t* holder) {
@@ -86,7 +88,8 @@ int LockFirstByte(int fd, bool* taken, int64_t* holder) {
   *taken = fcntl(fd, F_OFD_SETLK, &lock) == 0;
   if (*taken) return 0;
   if (errno != EAGAIN && errno != EACCES) return errno;
-  // A traditional record lock (Java's) is asked about by F_GETLK; an open-file-description lock has no process: l_pid is -1.
+  // A traditional record lock (Java's) is asked about by F_GETLK; an open-file-description lock has no process: l_pid
+  // is -1.
   lock = {};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
@@ -108,7 +111,9 @@ int Reserve(int fd, int64_t offset, int64_t bytes) {
 
 bool Populate(void*, size_t) { return false; }
 ssize_t ReadCached(int fd, void* data, size_t bytes, int64_t offset) { return pread(fd, data, bytes, offset); }
-int SyncData(int fd) { return Retry([](int f) { return fcntl(f, F_FULLFSYNC); }, fd); }
+int SyncData(int fd) {
+  return Retry([](int f) { return fcntl(f, F_FULLFSYNC); }, fd);
+}
 int SyncFile(int fd) { return SyncData(fd); }
 void StartWriteBack(int, int64_t, int64_t) {}
 int SyncFileSystem(int fd) {
@@ -117,10 +122,11 @@ int SyncFileSystem(int fd) {
 }
 
 int LockFirstByte(int fd, bool* taken, int64_t* holder) {
-  // A record lock does not meet another open of the same process: a table of what this process holds does. Entries live as long as the process
-  // has the file locked; a file that was closed has lost its lock, so an entry whose descriptor is gone counts as free.
+  // A record lock does not meet another open of the same process: a table of what this process holds does. Entries live
+  // as long as the process has the file locked; a file that was closed has lost its lock, so an entry whose descriptor
+  // is gone counts as free.
   static std::mutex mutex;
-  static std::vector<std::pair<std::pair<dev_t, ino_t>, int>> held;
+  static std::vector<std::pair<std::pair<dev_t, ino_t>, int> > held;
   std::lock_guard guard(mutex);
   struct stat info;
   if (fstat(fd, &info) != 0) return errno;

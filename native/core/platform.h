@@ -8,8 +8,8 @@
 
 namespace millrace::platform {
 
-// Disk blocks for a range of a file. Linux: fallocate. macOS: F_PREALLOCATE at the end of the file. Returns an errno, 0 when done.
-// Where the file system has no such call (EOPNOTSUPP) this is 0 and nothing is promised.
+// Disk blocks for a range of a file. Linux: fallocate. macOS: F_PREALLOCATE at the end of the file. Returns an errno, 0
+// when done. Where the file system has no such call (EOPNOTSUPP) this is 0 and nothing is promised.
 int Reserve(int fd, int64_t offset, int64_t bytes);
 
 // Pages made present and writable. Linux >= 5.14: MADV_POPULATE_WRITE. Elsewhere false.

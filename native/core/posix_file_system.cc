@@ -24,7 +24,9 @@ DirectoryEntry::Kind KindOf(mode_t mode) {
 // A descriptor has no name of its own; an error says which call failed, and the caller knows the file.
 Status Failed(const char* call, int error_number) { return Status::System(call, {}, error_number); }
 
-Status FromErrno(const char* call, int error_number) { return error_number == 0 ? Status::Ok() : Failed(call, error_number); }
+Status FromErrno(const char* call, int error_number) {
+  return error_number == 0 ? Status::Ok() : Failed(call, error_number);
+}
 
 class Posix final : public FileSystem {
  public:
@@ -50,7 +52,9 @@ class Posix final : public FileSystem {
     return result == 0 ? Status::Ok() : Failed("ftruncate", errno);
   }
 
-  Status Reserve(int fd, int64_t offset, int64_t bytes) override { return FromErrno("fallocate", platform::Reserve(fd, offset, bytes)); }
+  Status Reserve(int fd, int64_t offset, int64_t bytes) override {
+    return FromErrno("fallocate", platform::Reserve(fd, offset, bytes));
+  }
 
   Status Map(int fd, size_t bytes, bool writable, uint8_t** base) override {
     void* address = mmap(nullptr, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
@@ -65,7 +69,8 @@ class Posix final : public FileSystem {
   Status Read(int fd, void* data, size_t bytes, int64_t offset, size_t* got) override {
     *got = 0;
     while (*got < bytes) {
-      const ssize_t n = pread(fd, static_cast<uint8_t*>(data) + *got, bytes - *got, offset + static_cast<int64_t>(*got));
+      const ssize_t n =
+          pread(fd, static_cast<uint8_t*>(data) + *got, bytes - *got, offset + static_cast<int64_t>(*got));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return Failed("pread", errno);
       if (n == 0) break;
@@ -146,7 +151,8 @@ class Posix final : public FileSystem {
     struct stat info;
     if (error_number == EEXIST && lstat(path.c_str(), &info) == 0) {
       if (S_ISDIR(info.st_mode)) return Status::Ok();
-      if (S_ISLNK(info.st_mode)) return Status::Error(Code::kUnsafePath, "is a symbolic link where a folder of the store belongs", path);
+      if (S_ISLNK(info.st_mode))
+        return Status::Error(Code::kUnsafePath, "is a symbolic link where a folder of the store belongs", path);
     }
     return Status::System("mkdir", path, error_number);
   }
@@ -195,7 +201,9 @@ class Posix final : public FileSystem {
     return Status::Ok();
   }
 
-  Status Lock(int fd, bool* taken, int64_t* holder) override { return FromErrno("fcntl", platform::LockFirstByte(fd, taken, holder)); }
+  Status Lock(int fd, bool* taken, int64_t* holder) override {
+    return FromErrno("fcntl", platform::LockFirstByte(fd, taken, holder));
+  }
 };
 
 }  // namespace

@@ -6,8 +6,8 @@ namespace millrace {
 
 namespace {
 
-constexpr std::string_view kTags = "TAGS", kKeys = "KEYS", kUniqueKey = "UNIQ_KEY", kDelay = "DELAY", kMultiDispatch = "INNER_MULTI_DISPATCH",
-                           kMultiQueueOffset = "INNER_MULTI_QUEUE_OFFSET";
+constexpr std::string_view kTags = "TAGS", kKeys = "KEYS", kUniqueKey = "UNIQ_KEY", kDelay = "DELAY",
+                           kMultiDispatch = "INNER_MULTI_DISPATCH", kMultiQueueOffset = "INNER_MULTI_QUEUE_OFFSET";
 
 int PieceBytes(std::string_view name, std::string_view value) {
   return value.empty() ? 0 : static_cast<int>(name.size() + 1 + value.size());
@@ -90,11 +90,12 @@ int32_t JavaHash(std::string_view utf8) {
 
 RecordSizes SizesOf(const MessageFields& fields) {
   RecordSizes sizes;
-  const int keys = PieceBytes(kKeys, fields.keys), tags = PieceBytes(kTags, fields.tags), rest = static_cast<int>(fields.properties.size());
+  const int keys = PieceBytes(kKeys, fields.keys), tags = PieceBytes(kTags, fields.tags),
+            rest = static_cast<int>(fields.properties.size());
   const int pieces = (keys > 0) + (tags > 0) + (rest > 0);
   sizes.properties = keys + tags + rest + (pieces > 1 ? pieces - 1 : 0);
-  sizes.total = 80 + fields.born_host->bytes() - 8 + fields.store_host->bytes() - 8 + 4 + 4 + static_cast<int>(fields.body.size()) + 1 +
-                static_cast<int>(fields.topic.size()) + 2 + sizes.properties;
+  sizes.total = 80 + fields.born_host->bytes() - 8 + fields.store_host->bytes() - 8 + 4 + 4 +
+                static_cast<int>(fields.body.size()) + 1 + static_cast<int>(fields.topic.size()) + 2 + sizes.properties;
   return sizes;
 }
 
@@ -134,14 +135,22 @@ void EncodeRecord(const MessageFields& fields, const RecordSizes& sizes, uint8_t
 
 const char* FoundName(Found found) {
   switch (found) {
-    case Found::kRecord: return "a record";
-    case Found::kBlank: return "a blank record";
-    case Found::kEnd: return "nothing";
-    case Found::kBadMagic: return "no record's magic number";
-    case Found::kCut: return "a record that is cut off";
-    case Found::kBadLength: return "a record whose parts do not add up to its length";
-    case Found::kBadCrc: return "a record whose body does not match its CRC";
-    case Found::kBadOffset: return "a record that belongs to another place";
+    case Found::kRecord:
+      return "a record";
+    case Found::kBlank:
+      return "a blank record";
+    case Found::kEnd:
+      return "nothing";
+    case Found::kBadMagic:
+      return "no record's magic number";
+    case Found::kCut:
+      return "a record that is cut off";
+    case Found::kBadLength:
+      return "a record whose parts do not add up to its length";
+    case Found::kBadCrc:
+      return "a record whose body does not match its CRC";
+    case Found::kBadOffset:
+      return "a record that belongs to another place";
   }
   return "";
 }
@@ -186,7 +195,8 @@ RecordView CheckRecord(const uint8_t* data, int64_t available, int64_t log_offse
   if (view.body_bytes < 0 || !fits(static_cast<int64_t>(view.body_bytes) + topic_length_bytes)) return view;
   const uint8_t* const body = data + at;
   at += view.body_bytes;
-  const int topic_bytes = topic_length_bytes == 1 ? static_cast<int8_t>(data[at]) : static_cast<int16_t>(Get16(data + at));
+  const int topic_bytes =
+      topic_length_bytes == 1 ? static_cast<int8_t>(data[at]) : static_cast<int16_t>(Get16(data + at));
   at += topic_length_bytes;
   if (topic_bytes < 0 || !fits(topic_bytes + 2)) return view;
   view.topic = {reinterpret_cast<const char*>(data + at), static_cast<size_t>(topic_bytes)};
@@ -200,7 +210,8 @@ RecordView CheckRecord(const uint8_t* data, int64_t available, int64_t log_offse
     view.found = Found::kBadLength;
   } else if (log_offset >= 0 && view.log_offset != log_offset) {
     view.found = Found::kBadOffset;
-  } else if (check_crc && view.body_bytes > 0 && BodyCrc(body, static_cast<size_t>(view.body_bytes)) != Get32(data + 8)) {
+  } else if (check_crc && view.body_bytes > 0 &&
+             BodyCrc(body, static_cast<size_t>(view.body_bytes)) != Get32(data + 8)) {
     view.found = Found::kBadCrc;
   } else {
     view.found = Found::kRecord;

@@ -1,9 +1,14 @@
-// One commit-log record: encoding it, and checking one that lies in memory. The only writer of this layout (src/format/record.ts reads it).
+// One commit-log record: encoding it, and checking one that lies in memory. The only writer of this layout
+// (src/format/record.ts reads it).
 //
-//  0         4        8     12      16    20           28        36       40        48        48+b       56+b      56+b+s
-//  ├ length  ┼ magic  ┼ crc ┼ queue ┼ flag┼ queue      ┼ log     ┼ sys    ┼ born    ┼ born    ┼ store    ┼ store   ┼ reconsume i32,
-//  │         │        │     │ id    │     │ offset     │ offset  │ flag   │ time    │ host    │ time     │ host    │ prepared offset i64,
-//                                                                                                                  body length i32, body,
+//  0         4        8     12      16    20           28        36       40        48        48+b       56+b 56+b+s ├
+//  length  ┼ magic  ┼ crc ┼ queue ┼ flag┼ queue      ┼ log     ┼ sys    ┼ born    ┼ born    ┼ store    ┼ store   ┼
+//  reconsume i32, │         │        │     │ id    │     │ offset     │ offset  │ flag   │ time    │ host    │ time │
+//  host    │ prepared offset i64,
+//                                                                                                                  body
+//                                                                                                                  length
+//                                                                                                                  i32,
+//                                                                                                                  body,
 //                                       topic length i8, topic, properties length i16, properties
 // b and s are 8, or 20 for an IPv6 host. Reserved in place under the append lock: queue offset, log offset, store time.
 #pragma once
@@ -24,7 +29,8 @@ constexpr int kMaxTopicBytes = 127;              // a signed byte
 constexpr int kMaxPropertiesBytes = 32767;       // a signed short
 
 constexpr int32_t kSysFlagTransactionMask = 0xC;
-constexpr int32_t kTransactionNone = 0x0, kTransactionPrepared = 0x4, kTransactionCommit = 0x8, kTransactionRollback = 0xC;
+constexpr int32_t kTransactionNone = 0x0, kTransactionPrepared = 0x4, kTransactionCommit = 0x8,
+                  kTransactionRollback = 0xC;
 constexpr int32_t kSysFlagBornHostV6 = 0x10, kSysFlagStoreHostV6 = 0x20;
 
 constexpr char kNameEnd = 0x01, kPropertyEnd = 0x02;
@@ -42,7 +48,8 @@ struct MessageFields {
   std::string_view body;
   std::string_view tags;        // becomes the property TAGS
   std::string_view keys;        // becomes KEYS
-  std::string_view properties;  // further ones, encoded: name 0x01 value, joined by 0x02; may hold TAGS and KEYS where the two above are empty
+  std::string_view properties;  // further ones, encoded: name 0x01 value, joined by 0x02; may hold TAGS and KEYS where
+                                // the two above are empty
   int32_t queue_id = 0;
   int32_t flag = 0;
   int32_t sys_flag = 0;
@@ -74,7 +81,8 @@ void EncodeRecord(const MessageFields& fields, const RecordSizes& sizes, uint8_t
 
 inline int HostBytes(int32_t sys_flag, int32_t v6_bit) { return (sys_flag & v6_bit) != 0 ? 20 : 8; }
 
-inline void PatchRecord(uint8_t* record, int born_host_bytes, int64_t queue_offset, int64_t log_offset, int64_t store_timestamp) {
+inline void PatchRecord(uint8_t* record, int born_host_bytes, int64_t queue_offset, int64_t log_offset,
+                        int64_t store_timestamp) {
   Put64(record + 20, static_cast<uint64_t>(queue_offset));
   Put64(record + 28, static_cast<uint64_t>(log_offset));
   Put64(record + 48 + born_host_bytes, static_cast<uint64_t>(store_timestamp));
@@ -88,7 +96,7 @@ inline void EncodeBlank(uint8_t* out, int32_t bytes_left) {
 enum class Found {
   kRecord,
   kBlank,
-  kEnd,        // eight zero bytes: nothing was written here
+  kEnd,  // eight zero bytes: nothing was written here
   kBadMagic,
   kCut,        // claims more bytes than there are, or a part reaches over its end
   kBadLength,  // the parts do not add up to the length
@@ -112,7 +120,8 @@ struct RecordView {
   std::string_view properties;
 };
 
-// Looks at what lies at `data`, of which `available` bytes may be read. `log_offset` is where it lies, or -1 if that is not known.
+// Looks at what lies at `data`, of which `available` bytes may be read. `log_offset` is where it lies, or -1 if that is
+// not known.
 RecordView CheckRecord(const uint8_t* data, int64_t available, int64_t log_offset, bool check_crc);
 
 }  // namespace millrace

@@ -7,9 +7,10 @@ namespace millrace {
 
 namespace {
 
-// A log that millrace did not write last is read whole, so that queues and index can be held against it, up to this size; beyond it as much as Java reads.
+// A log that millrace did not write last is read whole, so that queues and index can be held against it, up to this
+// size; beyond it as much as Java reads.
 constexpr int64_t kReadWholeBytes = int64_t{2} << 30;
-constexpr size_t kJavaSegments = 3;  // what Java scans after a clean shutdown
+constexpr size_t kJavaSegments = 3;    // what Java scans after a clean shutdown
 constexpr int64_t kWindowUnits = 102;  // units that recovery reads at once from a queue
 constexpr int64_t kProgressBytes = 64 << 20;
 const QueueUnit kPreBlank = {0, 0x7FFFFFFF, 0};
@@ -24,7 +25,8 @@ int64_t Recovery::LogMin() const {
   return segments->empty() ? 0 : segments->front()->from();
 }
 
-Status Recovery::WalkLog(int64_t from, int64_t to, const std::function<Status(const RecordView&, int64_t)>& visit, int64_t* records) {
+Status Recovery::WalkLog(int64_t from, int64_t to, const std::function<Status(const RecordView&, int64_t)>& visit,
+                         int64_t* records) {
   const auto segments = in_.log->segments();
   int64_t at = from;
   while (at < to) {
@@ -74,7 +76,7 @@ Status Recovery::Scan() {
   Status mismatch;
   size_t loaded = 0;
   for (ConsumeQueue* queue : in_.queues->All()) {
-    const Status status = queue->Load();
+    Status status = queue->Load();
     if (status.ok()) {
       if (queue->has_files()) loaded++;
     } else if (status.code == Code::kSegmentSizeMismatch || status.code == Code::kCorruptQueue) {
@@ -86,12 +88,16 @@ Status Recovery::Scan() {
       return status;
     }
   }
-  if (loaded == 0 && other_lengths.size() == 1 && other_lengths.begin()->first % kUnitBytes == 0 && other_lengths.begin()->first > 0) return mismatch;
+  if (loaded == 0 && other_lengths.size() == 1 && other_lengths.begin()->first % kUnitBytes == 0 &&
+      other_lengths.begin()->first > 0)
+    return mismatch;
 
   const auto segments = in_.log->segments();
   if (segments->empty()) {
     if (in_.has_position && in_.position.synced > 0 && in_.on_corruption == OnCorruption::kRefuse)
-      return Status::Error(Code::kCorruptLog, "the log has no segment, and was on disk up to " + std::to_string(in_.position.synced), in_.log->directory(), 0);
+      return Status::Error(Code::kCorruptLog,
+                           "the log has no segment, and was on disk up to " + std::to_string(in_.position.synced),
+                           in_.log->directory(), 0);
     end_ = dispatch_from_ = 0;
     whole_log_ = true;
     return Status::Ok();
@@ -116,7 +122,9 @@ Status Recovery::Scan() {
           const Segment& segment = *(*segments)[i];
           const RecordView first = CheckRecord(segment.base(), segment.bytes(), segment.from(), false);
           from = segment.from();
-          if (first.found == Found::kRecord && first.store_timestamp > 0 && first.store_timestamp <= in_.checkpoint.min_ms()) break;
+          if (first.found == Found::kRecord && first.store_timestamp > 0 &&
+              first.store_timestamp <= in_.checkpoint.min_ms())
+            break;
         }
       }
     }
@@ -137,7 +145,8 @@ Status Recovery::Scan() {
       break;
     }
     const int64_t file_offset = at - segment->from();
-    const RecordView view = CheckRecord(segment->base() + file_offset, segment->bytes() - file_offset, at, in_.check_crc);
+    const RecordView view =
+        CheckRecord(segment->base() + file_offset, segment->bytes() - file_offset, at, in_.check_crc);
     found = view.found;
     if (segment->damaged()) {
       // What was read since is in doubt: the records of this segment are not taken.
@@ -173,7 +182,8 @@ Status Recovery::Scan() {
 Status Recovery::DecideDamage(int64_t end, Found found, int64_t last_timestamp) {
   const auto segments = in_.log->segments();
   const auto segment = CommitLog::FindIn(*segments, end, in_.log->segment_bytes());
-  const bool blank = segment && end + kBlankBytes <= segment->end() && Get32(segment->base() + (end - segment->from()) + 4) == kBlankMagic;
+  const bool blank = segment && end + kBlankBytes <= segment->end() &&
+                     Get32(segment->base() + (end - segment->from()) + 4) == kBlankMagic;
   const int64_t behind = blank && found == Found::kEnd ? 0 : BytesBehind(end);
   bool corrupt = false;
   std::string known;
@@ -188,7 +198,8 @@ Status Recovery::DecideDamage(int64_t end, Found found, int64_t last_timestamp) 
         QueueUnit unit{};
         bool there = false;
         QueueState state{queue};
-        if (!queue->has_files() || !FirstUnitNotBelow(queue, INT64_MAX, &units).ok() || units <= queue->files_begin()) continue;
+        if (!queue->has_files() || !FirstUnitNotBelow(queue, INT64_MAX, &units).ok() || units <= queue->files_begin())
+          continue;
         MILLRACE_RETURN_IF_ERROR(ReadUnit(state, units - 1, &unit, &there));
         if (there && !IsPreBlank(unit)) queues_end = std::max(queues_end, unit.log_offset + unit.size);
       }
@@ -206,8 +217,9 @@ Status Recovery::DecideDamage(int64_t end, Found found, int64_t last_timestamp) 
   if (corrupt) {
     if (in_.on_corruption == OnCorruption::kRefuse) {
       Status status = Status::Error(Code::kCorruptLog,
-                                    "at log offset " + std::to_string(end) + " (byte " + std::to_string(segment ? end - segment->from() : 0) +
-                                        " of its segment) lies " + what + "; " + known,
+                                    "at log offset " + std::to_string(end) + " (byte " +
+                                        std::to_string(segment ? end - segment->from() : 0) + " of its segment) lies " +
+                                        what + "; " + known,
                                     where, end);
       return status;
     }
@@ -239,7 +251,8 @@ Status Recovery::ReadUnit(QueueState& state, int64_t offset, QueueUnit* unit, bo
   return Status::Ok();
 }
 
-// The first unit, in the queue's files, that is not written or does not lie below `log_offset`. Units rise, so half the rest is left out each time.
+// The first unit, in the queue's files, that is not written or does not lie below `log_offset`. Units rise, so half the
+// rest is left out each time.
 Status Recovery::FirstUnitNotBelow(ConsumeQueue* queue, int64_t log_offset, int64_t* unit_offset) {
   int64_t low = queue->files_begin(), high = queue->has_files() ? queue->files_end() : low;
   while (low < high) {
@@ -273,7 +286,8 @@ Status Recovery::StateOf(ConsumeQueue* queue, QueueState** out) {
   return FirstUnitNotBelow(queue, dispatch_from_, &found->second.cursor);
 }
 
-Status Recovery::PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueUnit& unit, bool delayed, int64_t store_timestamp, bool whole_log) {
+Status Recovery::PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueUnit& unit, bool delayed,
+                         int64_t store_timestamp, bool whole_log) {
   QueueState* state = nullptr;
   MILLRACE_RETURN_IF_ERROR(StateOf(queue, &state));
   if (state->gap && !whole_log) return Status::Ok();
@@ -281,16 +295,20 @@ Status Recovery::PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueU
   if (!state->writing) {
     QueueUnit old{};
     bool there = false;
-    if (queue->has_files() && queue_offset < queue->files_end()) MILLRACE_RETURN_IF_ERROR(ReadUnit(*state, queue_offset, &old, &there));
-    const bool same_tag = old.tag_code == unit.tag_code || IsExtensionAddress(old.tag_code) || (delayed && old.tag_code >= store_timestamp);
+    if (queue->has_files() && queue_offset < queue->files_end())
+      MILLRACE_RETURN_IF_ERROR(ReadUnit(*state, queue_offset, &old, &there));
+    const bool same_tag = old.tag_code == unit.tag_code || IsExtensionAddress(old.tag_code) ||
+                          (delayed && old.tag_code >= store_timestamp);
     const bool same = there && old.log_offset == unit.log_offset && old.size == unit.size && same_tag;
-    if (queue_offset > state->cursor && !whole_log) return MarkGap(*state, "units before " + std::to_string(queue_offset) + " are missing");
+    if (queue_offset > state->cursor && !whole_log)
+      return MarkGap(*state, "units before " + std::to_string(queue_offset) + " are missing");
     if (same) {
       state->cursor = queue_offset + 1;
       return Status::Ok();
     }
     if (there && !IsPreBlank(old) && old.log_offset < end_ && report_.clean_before && !state->gap)
-      report_.rebuilt_queues.push_back({queue->topic(), queue->queue_id(), "unit " + std::to_string(queue_offset) + " points to another record"});
+      report_.rebuilt_queues.push_back(
+          {queue->topic(), queue->queue_id(), "unit " + std::to_string(queue_offset) + " points to another record"});
     const bool empty = !queue->has_files() || state->cursor <= queue->files_begin();
     if (empty && queue_offset > state->cursor) {
       // The first message that the log still has of this queue: the queue begins here.
@@ -321,7 +339,8 @@ Status Recovery::PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueU
 Status Recovery::DispatchRecord(const RecordView& view, int64_t at, bool whole_log, bool only_gaps) {
   const KnownProperties properties = ReadProperties(view.properties);
   const bool delayed = DispatchRules::IsDelayed(view.topic, properties.delay);
-  const QueueUnit unit{at, view.size, in_.rules->TagCode(view.topic, properties.tags, properties.delay, view.store_timestamp)};
+  const QueueUnit unit{at, view.size,
+                       in_.rules->TagCode(view.topic, properties.tags, properties.delay, view.store_timestamp)};
   if (EntersQueue(view.sys_flag)) {
     ConsumeQueue* queue = in_.queues->GetOrMake(view.topic, view.queue_id);
     if (queue != nullptr && (!only_gaps || HasGap(queue)))
@@ -329,10 +348,12 @@ Status Recovery::DispatchRecord(const RecordView& view, int64_t at, bool whole_l
     if (!properties.multi_dispatch.empty()) {
       for (const auto& side : in_.rules->SideQueues(properties, view.queue_id)) {
         ConsumeQueue* const known = in_.queues->Get(side.topic, side.queue_id);
-        ConsumeQueue* const target = known != nullptr || !in_.rules->multi_dispatch() ? known : in_.queues->GetOrMake(side.topic, side.queue_id);
+        ConsumeQueue* const target =
+            known != nullptr || !in_.rules->multi_dispatch() ? known : in_.queues->GetOrMake(side.topic, side.queue_id);
         if (target == nullptr) continue;
         const QueueUnit plain{at, view.size, properties.tags.empty() ? 0 : JavaHash(properties.tags)};
-        if (!only_gaps || HasGap(target)) MILLRACE_RETURN_IF_ERROR(PutUnit(target, side.queue_offset, plain, false, 0, whole_log));
+        if (!only_gaps || HasGap(target))
+          MILLRACE_RETURN_IF_ERROR(PutUnit(target, side.queue_offset, plain, false, 0, whole_log));
       }
     }
   }
@@ -348,7 +369,8 @@ Status Recovery::MinOffset(ConsumeQueue* queue, int64_t max, int64_t* min) {
 }
 
 Status Recovery::Apply() {
-  // 1. Queues that the table of the last checkpoint speaks of: their units below the position are known without reading the log.
+  // 1. Queues that the table of the last checkpoint speaks of: their units below the position are known without reading
+  // the log.
   std::unordered_map<ConsumeQueue*, const QueueRow*> rows;
   if (in_.has_table) {
     for (const auto& row : in_.table.rows) {
@@ -360,9 +382,11 @@ Status Recovery::Apply() {
       if (row.max_offset > row.min_offset) {
         QueueUnit unit{};
         bool there = false;
-        if (queue->has_files() && row.max_offset <= queue->files_end()) MILLRACE_RETURN_IF_ERROR(ReadUnit(state, row.max_offset - 1, &unit, &there));
+        if (queue->has_files() && row.max_offset <= queue->files_end())
+          MILLRACE_RETURN_IF_ERROR(ReadUnit(state, row.max_offset - 1, &unit, &there));
         if (!there || unit.log_offset != row.last_log_offset || unit.size != row.last_size) {
-          MILLRACE_RETURN_IF_ERROR(MarkGap(state, queue->has_files() ? "its last unit is not the one that was there" : "its files are missing"));
+          MILLRACE_RETURN_IF_ERROR(MarkGap(
+              state, queue->has_files() ? "its last unit is not the one that was there" : "its files are missing"));
         } else {
           state.cursor = row.max_offset;
         }
@@ -373,12 +397,14 @@ Status Recovery::Apply() {
     }
   }
 
-  // 2. The index. After a crash nobody knows which of its pages reached the disk behind the last checkpoint: it is cut back to it.
+  // 2. The index. After a crash nobody knows which of its pages reached the disk behind the last checkpoint: it is cut
+  // back to it.
   int64_t index_from = INT64_MAX;  // records from here on are put
   bool index_whole = false;
   if (in_.index->enabled() && !in_.read_only) {
     const int64_t index_end = in_.index->end_log_offset();
-    if (in_.rebuild_index || (in_.has_table && in_.table.index_end >= 0 && (index_end < in_.table.index_end || index_end >= end_))) {
+    if (in_.rebuild_index ||
+        (in_.has_table && in_.table.index_end >= 0 && (index_end < in_.table.index_end || index_end >= end_))) {
       MILLRACE_RETURN_IF_ERROR(in_.index->RemoveAll());
       index_from = LogMin();
       index_whole = !whole_log_;
@@ -444,7 +470,8 @@ Status Recovery::Apply() {
     MILLRACE_RETURN_IF_ERROR(StateOf(queue, &state));
     const auto row = rows.find(queue);
     // Numbers are never given twice: a queue whose records are all gone goes on behind its last one.
-    if (state->gap && row != rows.end() && queue->max_offset() < row->second->max_offset && row->second->last_log_offset < LogMin()) {
+    if (state->gap && row != rows.end() && queue->max_offset() < row->second->max_offset &&
+        row->second->last_log_offset < LogMin()) {
       MILLRACE_RETURN_IF_ERROR(queue->SetBounds(row->second->max_offset, row->second->max_offset, -1));
       continue;
     }
@@ -452,10 +479,12 @@ Status Recovery::Apply() {
       QueueUnit last{};
       bool there = false;
       state->window_count = 0;
-      if (state->cursor > queue->files_begin() && queue->has_files()) MILLRACE_RETURN_IF_ERROR(ReadUnit(*state, state->cursor - 1, &last, &there));
+      if (state->cursor > queue->files_begin() && queue->has_files())
+        MILLRACE_RETURN_IF_ERROR(ReadUnit(*state, state->cursor - 1, &last, &there));
       int64_t min = state->cursor;
       if (queue->has_files()) MILLRACE_RETURN_IF_ERROR(MinOffset(queue, state->cursor, &min));
-      MILLRACE_RETURN_IF_ERROR(queue->SetBounds(min, state->cursor, there && !IsPreBlank(last) ? last.log_offset + last.size : -1));
+      MILLRACE_RETURN_IF_ERROR(
+          queue->SetBounds(min, state->cursor, there && !IsPreBlank(last) ? last.log_offset + last.size : -1));
     } else if (queue->has_files() && queue->min_offset() <= queue->files_begin() && !in_.read_only) {
       int64_t min = queue->min_offset();
       MILLRACE_RETURN_IF_ERROR(queue->WriteOut());

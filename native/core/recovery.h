@@ -1,4 +1,5 @@
-// What opening a store finds out: where its log really ends, and what queues and index must hold. See docs/formats.md for the rules in prose.
+// What opening a store finds out: where its log really ends, and what queues and index must hold. See docs/formats.md
+// for the rules in prose.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,7 @@ struct RecoveryReport {
   bool ours = false;  // the last writer was millrace: position and queue table are trusted
   int64_t scanned_from = 0, scanned_bytes = 0, records = 0;
   int64_t end = 0;
-  int64_t last_timestamp = 0;  // store time of the last record
+  int64_t last_timestamp = 0;                // store time of the last record
   int64_t torn_offset = -1, torn_bytes = 0;  // what was cut off behind the last good record
   std::string torn_segment, torn_reason;
   struct Rebuilt {
@@ -62,28 +63,31 @@ class Recovery {
 
   // Reads the log and decides; changes nothing. kCorruptLog where damage is not a torn tail and on_corruption refuses.
   Status Scan();
-  // Carries it out: bounds of all queues, missing units and index entries. The log's own end is the caller's to set (CommitLog::Start).
+  // Carries it out: bounds of all queues, missing units and index entries. The log's own end is the caller's to set
+  // (CommitLog::Start).
   Status Apply();
 
  private:
   struct QueueState {
     explicit QueueState(ConsumeQueue* of) : queue(of) {}
     ConsumeQueue* queue;
-    int64_t cursor = 0;       // units before it are good
-    bool writing = false;     // units from the cursor on are put anew
-    bool gap = false;         // units before what was found are missing: the queue is made from the whole log
+    int64_t cursor = 0;    // units before it are good
+    bool writing = false;  // units from the cursor on are put anew
+    bool gap = false;      // units before what was found are missing: the queue is made from the whole log
     std::vector<uint8_t> window;
     int64_t window_first = 0, window_count = 0;
   };
 
   int64_t LogMin() const;
   int64_t FirstSegmentForScan() const;
-  Status WalkLog(int64_t from, int64_t to, const std::function<Status(const RecordView&, int64_t)>& visit, int64_t* records);
+  Status WalkLog(int64_t from, int64_t to, const std::function<Status(const RecordView&, int64_t)>& visit,
+                 int64_t* records);
   Status DecideDamage(int64_t end, Found found, int64_t last_timestamp);
   int64_t BytesBehind(int64_t end);
   Status StateOf(ConsumeQueue* queue, QueueState** out);
   Status ReadUnit(QueueState& state, int64_t offset, QueueUnit* unit, bool* there);
-  Status PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueUnit& unit, bool delayed, int64_t store_timestamp, bool whole_log);
+  Status PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueUnit& unit, bool delayed,
+                 int64_t store_timestamp, bool whole_log);
   Status DispatchRecord(const RecordView& view, int64_t at, bool whole_log, bool only_gaps);
   Status FirstUnitNotBelow(ConsumeQueue* queue, int64_t log_offset, int64_t* unit);
   Status MinOffset(ConsumeQueue* queue, int64_t max, int64_t* min);

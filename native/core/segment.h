@@ -36,13 +36,15 @@ class Segment {
   int fd() const { return fd_; }
   bool damaged() const { return guard_.damaged(); }
 
-  // Copies out of the mapping; false when a page of the segment could not be read, whatever was copied is then to be thrown away.
+  // Copies out of the mapping; false when a page of the segment could not be read, whatever was copied is then to be
+  // thrown away.
   bool CopyOut(int64_t file_offset, void* to, size_t bytes) const {
     memcpy(to, base() + file_offset, bytes);
     return !damaged();
   }
 
-  // Bytes from the start of the file that have disk blocks, and the end of what was populated. Moved by the keeper (or by the writer in its stead).
+  // Bytes from the start of the file that have disk blocks, and the end of what was populated. Moved by the keeper (or
+  // by the writer in its stead).
   std::atomic<int64_t> reserved{0};
   std::atomic<int64_t> populated{0};
   std::mutex reserve_mutex;

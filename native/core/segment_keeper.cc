@@ -68,7 +68,8 @@ Status SegmentKeeper::Make(std::shared_ptr<Segment>* out) {
   Status status = files_->Open(path, OpenMode::kCreateNew, &fd);
   if (status.ok()) {
     status = files_->SetLength(fd, segment_bytes_);
-    // Length and inode are on disk before anything in the segment can be acknowledged; its name is synced when it gets it.
+    // Length and inode are on disk before anything in the segment can be acknowledged; its name is synced when it gets
+    // it.
     if (status.ok()) status = files_->SyncFile(fd);
     files_->Close(fd);
   }
@@ -138,7 +139,8 @@ void SegmentKeeper::Run() {
     const auto now = Clock::now();
     const int64_t position = segment ? segment->from() + written_.load(std::memory_order_acquire) : 0;
     const double elapsed = std::chrono::duration<double>(now - last_time).count();
-    if (elapsed > 0) bytes_per_second = 0.5 * bytes_per_second + 0.5 * static_cast<double>(position - last_position) / elapsed;
+    if (elapsed > 0)
+      bytes_per_second = 0.5 * bytes_per_second + 0.5 * static_cast<double>(position - last_position) / elapsed;
     if (position != last_position) last_move = now;
     last_time = now;
     last_position = position;
@@ -155,7 +157,8 @@ void SegmentKeeper::Run() {
       for (int i = 0; i < 8 && WorkAhead(*segment, window); i++) {
       }
       lock.lock();
-      const int64_t ahead = segment->populated.load(std::memory_order_relaxed) - written_.load(std::memory_order_acquire);
+      const int64_t ahead =
+          segment->populated.load(std::memory_order_relaxed) - written_.load(std::memory_order_acquire);
       if (!populate_ || ahead >= window / 2) wake_.wait_for(lock, kLook, [this] { return stop_; });
     }
   }

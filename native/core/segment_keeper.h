@@ -1,5 +1,6 @@
-// The thread that works ahead of the writer: makes the next segment, reserves disk, and populates pages in a window that follows the write rate.
-// When nothing is written it sleeps: an idle store populates nothing and reserves nothing more.
+// The thread that works ahead of the writer: makes the next segment, reserves disk, and populates pages in a window
+// that follows the write rate. When nothing is written it sleeps: an idle store populates nothing and reserves nothing
+// more.
 #pragma once
 
 #include <atomic>
@@ -15,14 +16,16 @@ namespace millrace {
 
 class SegmentKeeper {
  public:
-  // `work_directory` is where segments are born. Without `populate` (synchronous flush: every sync would protect the pages again) only disk is reserved.
+  // `work_directory` is where segments are born. Without `populate` (synchronous flush: every sync would protect the
+  // pages again) only disk is reserved.
   SegmentKeeper(FileSystem* files, std::string work_directory, int64_t segment_bytes, bool populate);
   ~SegmentKeeper() { Stop(); }
 
   void Start();
   void Stop();
 
-  // A new segment at log offset `from`, renamed to `path`; the one made ahead if it is ready, else made here. The caller owns the directory's sync.
+  // A new segment at log offset `from`, renamed to `path`; the one made ahead if it is ready, else made here. The
+  // caller owns the directory's sync.
   Status Take(int64_t from, const std::string& path, std::shared_ptr<Segment>* out);
 
   // The writer tells where it is, under the append lock: which segment, up to which byte of it.

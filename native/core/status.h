@@ -1,4 +1,5 @@
-// The outcome of a core operation: a code of the one table (src/errors.ts has the same names), and what was wrong with which value.
+// The outcome of a core operation: a code of the one table (src/errors.ts has the same names), and what was wrong with
+// which value.
 #pragma once
 
 #include <cstdint>
@@ -59,10 +60,11 @@ struct [[nodiscard]] Status {
   static Status System(const char* call, const std::string& path, int error_number);
 };
 
-#define MILLRACE_RETURN_IF_ERROR(expression)          \
-  do {                                                \
-    ::millrace::Status status_ = (expression);        \
-    if (!status_.ok()) [[unlikely]] return status_;   \
+#define MILLRACE_RETURN_IF_ERROR(expression)   \
+  do {                                         \
+    ::millrace::Status status_ = (expression); \
+    if (!status_.ok()) [[unlikely]]            \
+      return status_;                          \
   } while (false)
 
 }  // namespace millrace

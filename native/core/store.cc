@@ -15,7 +15,7 @@ namespace {
 
 constexpr int64_t kDefaultSegmentBytes = int64_t{1} << 30;
 constexpr int64_t kDefaultQueueFileBytes = 6000000;
-constexpr int32_t kRecordSlackBytes = 65536;  // a whole record may be so much larger than maxMessageSize
+constexpr int32_t kRecordSlackBytes = 65536;                // a whole record may be so much larger than maxMessageSize
 constexpr auto kHousekeeperLook = std::chrono::seconds(1);  // without a sync (segments rolled, checkpoints due)
 constexpr auto kPositionDelay = std::chrono::milliseconds(40);  // with the sync itself well within 100 ms
 
@@ -42,7 +42,8 @@ IndexFiles::Options IndexOptions(const StoreOptions& options, const StorePaths& 
   return out;
 }
 
-// The length of the first file with a segment's name below `directory`, 0 when there is none. Nothing is judged here: loading does that.
+// The length of the first file with a segment's name below `directory`, 0 when there is none. Nothing is judged here:
+// loading does that.
 int64_t FoundLength(FileSystem* files, const std::string& directory, int depth) {
   std::vector<DirectoryEntry> entries;
   if (!files->List(directory, &entries).ok()) return 0;
@@ -109,7 +110,8 @@ Status Store::Open(FileSystem* files, StoreOptions options, std::shared_ptr<Stor
   MILLRACE_RETURN_IF_ERROR(files->List(options.root, &entries));
   for (const auto& entry : entries)
     if (entry.kind == DirectoryEntry::Kind::kDirectory && entry.name.compare(0, 8, "dledger-") == 0)
-      return Status::Error(Code::kDledgerStore, "is the log of a DLedger broker, which has another layout", options.root + "/" + entry.name);
+      return Status::Error(Code::kDledgerStore, "is the log of a DLedger broker, which has another layout",
+                           options.root + "/" + entry.name);
 
   // The lock comes before anything is read: what another process is writing must not be judged.
   int lock_fd = -1;
@@ -124,7 +126,9 @@ Status Store::Open(FileSystem* files, StoreOptions options, std::shared_ptr<Stor
         size_t got = 0;
         if (files->Read(lock_fd, text, sizeof text - 1, 4, &got).ok()) holder = strtoll(text, nullptr, 10);
       }
-      status = Status::Error(Code::kStoreLocked, holder > 0 ? "is open in process " + std::to_string(holder) : "is open elsewhere", options.root, holder);
+      status = Status::Error(Code::kStoreLocked,
+                             holder > 0 ? "is open in process " + std::to_string(holder) : "is open elsewhere",
+                             options.root, holder);
     }
     if (!status.ok()) {
       files->Close(lock_fd);
@@ -142,7 +146,8 @@ Status Store::Open(FileSystem* files, StoreOptions options, std::shared_ptr<Stor
   std::shared_ptr<Store> store(new Store(files, std::move(options), std::move(paths)));
   store->lock_fd_ = lock_fd;
   MILLRACE_RETURN_IF_ERROR(store->Recover(log_exists));
-  store->report_.milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started).count();
+  store->report_.milliseconds =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started).count();
   *out = std::move(store);
   return Status::Ok();
 }
@@ -165,8 +170,9 @@ Status Store::Recover(bool log_exists) {
   }());
 
   report_.clean_before = !abort_exists;
-  Recovery recovery({files_, &log_, &queues_, &index_, &rules_, !abort_exists, has_position, position_, checkpoint_, has_table, std::move(table),
-                     options_.check_crc, options_.on_corruption, read_only_, options_.rebuild_index, options_.on_progress},
+  Recovery recovery({files_, &log_, &queues_, &index_, &rules_, !abort_exists, has_position, position_, checkpoint_,
+                     has_table, std::move(table), options_.check_crc, options_.on_corruption, read_only_,
+                     options_.rebuild_index, options_.on_progress},
                     &report_);
   MILLRACE_RETURN_IF_ERROR(recovery.Scan());
   if (report_.corrupt && options_.on_corruption == OnCorruption::kReadOnly && !read_only_)
@@ -195,14 +201,19 @@ Status Store::Recover(bool log_exists) {
   position_.synced = std::min(position_.synced, end);
   position_.dispatched = std::min(position_.dispatched, end);
   const bool unclean = !report_.clean_before || report_.changed || !has_position;
-  // A crash, or a sync that failed before it, may have left pages that the kernel calls clean and the disk does not have.
-  if (!read_only_ && unclean && has_position && position_.synced < end) MILLRACE_RETURN_IF_ERROR(log_.Rewrite(position_.synced, end));
+  // A crash, or a sync that failed before it, may have left pages that the kernel calls clean and the disk does not
+  // have.
+  if (!read_only_ && unclean && has_position && position_.synced < end)
+    MILLRACE_RETURN_IF_ERROR(log_.Rewrite(position_.synced, end));
   MILLRACE_RETURN_IF_ERROR(log_.Start(end));
   raw_dispatched_ = end;
   if (!read_only_) {
-    if (unclean) MILLRACE_RETURN_IF_ERROR(log_.Sync(std::min(report_.scanned_from, has_position ? position_.synced : 0), std::max<int64_t>(end, 1)));
+    if (unclean)
+      MILLRACE_RETURN_IF_ERROR(
+          log_.Sync(std::min(report_.scanned_from, has_position ? position_.synced : 0), std::max<int64_t>(end, 1)));
     flusher_.Start(end);
-    last_timestamp_ = report_.records > 0 ? report_.last_timestamp : std::min(checkpoint_.physic_ms, checkpoint_.logics_ms);
+    last_timestamp_ =
+        report_.records > 0 ? report_.last_timestamp : std::min(checkpoint_.physic_ms, checkpoint_.logics_ms);
     flush_listener_ = flusher_.AddListener([this] { NudgeHousekeeper(); });
     state_ = static_cast<int>(StoreState::kOpen);
     if (unclean) {
@@ -232,7 +243,8 @@ Status Store::RemoveLeftovers() {
     MILLRACE_RETURN_IF_ERROR(files_->List(directory, &entries));
     for (const auto& entry : entries) {
       const std::string path = directory + "/" + entry.name;
-      if (path == paths_.position || path == paths_.queue_table || entry.kind == DirectoryEntry::Kind::kDirectory) continue;
+      if (path == paths_.position || path == paths_.queue_table || entry.kind == DirectoryEntry::Kind::kDirectory)
+        continue;
       MILLRACE_RETURN_IF_ERROR(files_->Unlink(path));
       report_.leftovers.push_back(path);
     }
@@ -243,17 +255,22 @@ Status Store::RemoveLeftovers() {
 
 StoreState Store::state() const {
   const auto state = static_cast<StoreState>(state_.load(std::memory_order_acquire));
-  if (state == StoreState::kOpen && (flusher_.failed() || poisoned_.load(std::memory_order_relaxed))) return StoreState::kFailed;
+  if (state == StoreState::kOpen && (flusher_.failed() || poisoned_.load(std::memory_order_relaxed)))
+    return StoreState::kFailed;
   return state;
 }
 
 Status Store::CheckOpen() const {
   switch (state()) {
     case StoreState::kOpen:
-    case StoreState::kFailed: return Status::Ok();  // what is in the log can still be read
-    case StoreState::kOpening: return Status::Error(Code::kStoreNotOpen, "the store is still opening", paths_.root);
-    case StoreState::kClosing: return Status::Error(Code::kStoreNotOpen, "the store is closing", paths_.root);
-    case StoreState::kClosed: return Status::Error(Code::kStoreNotOpen, "the store is closed", paths_.root);
+    case StoreState::kFailed:
+      return Status::Ok();  // what is in the log can still be read
+    case StoreState::kOpening:
+      return Status::Error(Code::kStoreNotOpen, "the store is still opening", paths_.root);
+    case StoreState::kClosing:
+      return Status::Error(Code::kStoreNotOpen, "the store is closing", paths_.root);
+    case StoreState::kClosed:
+      return Status::Error(Code::kStoreNotOpen, "the store is closed", paths_.root);
   }
   return Status::Ok();
 }
@@ -263,7 +280,8 @@ Status Store::CheckWritable() const {
   if (state() == StoreState::kFailed) {
     const Status failure = flusher_.failure();
     return Status::Error(Code::kStoreFailed,
-                         "a write or sync of the store failed" + (failure.ok() ? std::string() : ": " + failure.message) + "; close it and open it again",
+                         "a write or sync of the store failed" +
+                             (failure.ok() ? std::string() : ": " + failure.message) + "; close it and open it again",
                          failure.path);
   }
   return CheckOpen();
@@ -271,13 +289,15 @@ Status Store::CheckWritable() const {
 
 Status Store::Queue(std::string_view topic, int32_t queue_id, ConsumeQueue** out) {
   if (!IsTopicName(topic, kMaxTopicBytes))
-    return Status::Error(Code::kMessageIllegal, "topic '" + std::string(topic.substr(0, 150)) + "' is not 1 to 127 of the characters %|-_0-9a-zA-Z");
+    return Status::Error(Code::kMessageIllegal, "topic '" + std::string(topic.substr(0, 150)) +
+                                                    "' is not 1 to 127 of the characters %|-_0-9a-zA-Z");
   if (queue_id < 0) return Status::Error(Code::kMessageIllegal, "queueId " + std::to_string(queue_id) + " is negative");
   *out = queues_.GetOrMake(topic, queue_id);
   return Status::Ok();
 }
 
-Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, ConsumeQueue* const* queues, size_t count, AppendMode mode, AppendOutcome* outcomes) {
+Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, ConsumeQueue* const* queues, size_t count,
+                     AppendMode mode, AppendOutcome* outcomes) {
   MILLRACE_RETURN_IF_ERROR(CheckWritable());
   // 1. Without the lock: check, encode, hash.
   buffer->placements.clear();
@@ -294,16 +314,18 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
     Code refused = Code::kOk;
     if (sizes.properties > kMaxPropertiesBytes) refused = Code::kPropertiesSizeExceeded;
     if (message.body.size() > static_cast<size_t>(options_.max_message_bytes)) refused = Code::kMessageIllegal;
-    if (sizes.total > options_.max_message_bytes + kRecordSlackBytes || sizes.total > log_.MaxRecordBytes()) refused = Code::kMessageIllegal;
+    if (sizes.total > options_.max_message_bytes + kRecordSlackBytes || sizes.total > log_.MaxRecordBytes())
+      refused = Code::kMessageIllegal;
     outcomes[i].code = refused;
     outcomes[i].size = sizes.total;
     if (refused != Code::kOk) {
       if (!mode.all_or_nothing) continue;
-      const std::string what = refused == Code::kPropertiesSizeExceeded
-                                   ? "its properties take " + std::to_string(sizes.properties) + " bytes, and 32,767 are allowed"
-                                   : "its body takes " + std::to_string(message.body.size()) + " bytes and its record " + std::to_string(sizes.total) +
-                                         "; maxMessageSize is " + std::to_string(options_.max_message_bytes) + ", a segment " +
-                                         std::to_string(log_.segment_bytes());
+      const std::string what =
+          refused == Code::kPropertiesSizeExceeded
+              ? "its properties take " + std::to_string(sizes.properties) + " bytes, and 32,767 are allowed"
+              : "its body takes " + std::to_string(message.body.size()) + " bytes and its record " +
+                    std::to_string(sizes.total) + "; maxMessageSize is " + std::to_string(options_.max_message_bytes) +
+                    ", a segment " + std::to_string(log_.segment_bytes());
       return Status::Error(refused, "message " + std::to_string(i) + ": " + what, {}, static_cast<int64_t>(i));
     }
     const auto needed = used + static_cast<size_t>(sizes.total);
@@ -319,7 +341,8 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
     // A delayed record's code is a time, counted from the store time: its delay is added under the lock.
     buffer->tag_codes.push_back(rules_.TagCode(message.topic, known.tags, known.delay, 0));
     if (DispatchRules::IsDelayed(message.topic, known.delay)) outcomes[i].size = -sizes.total;
-    if (index && EntersIndex(message.sys_flag)) DispatchRules::KeyHashes(message.topic, known.unique_key, known.keys, &buffer->hashes);
+    if (index && EntersIndex(message.sys_flag))
+      DispatchRules::KeyHashes(message.topic, known.unique_key, known.keys, &buffer->hashes);
     buffer->hash_ends.push_back(static_cast<int32_t>(buffer->hashes.size()));
     buffer->placements.push_back({sizes.total, 0});
     buffer->accepted.push_back(i);
@@ -327,14 +350,19 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
   const size_t accepted = buffer->accepted.size();
   if (accepted == 0) return Status::Ok();
   if (mode.together && total > log_.MaxRecordBytes())
-    return Status::Error(Code::kMessageIllegal, "the batch takes " + std::to_string(total) + " bytes, which no segment of " +
+    return Status::Error(Code::kMessageIllegal, "the batch takes " + std::to_string(total) +
+                                                    " bytes, which no segment of " +
                                                     std::to_string(log_.segment_bytes()) + " holds whole");
 
   // 2. With the lock: numbers, bytes, publication, queues, index.
   std::unique_lock lock(append_mutex_, std::try_to_lock);
   if (!lock.owns_lock()) {
     const int64_t since = append_since_ms_.load(std::memory_order_relaxed);
-    if (since != 0 && NowMs() - since > options_.pagecache_busy_ms) return Status::Error(Code::kPagecacheBusy, "another append has held the log for over " + std::to_string(options_.pagecache_busy_ms) + " ms", paths_.root);
+    if (since != 0 && NowMs() - since > options_.pagecache_busy_ms)
+      return Status::Error(
+          Code::kPagecacheBusy,
+          "another append has held the log for over " + std::to_string(options_.pagecache_busy_ms) + " ms",
+          paths_.root);
     lock.lock();
   }
   MILLRACE_RETURN_IF_ERROR(CheckWritable());
@@ -348,7 +376,8 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
   Status status;
   for (size_t n = 0; n < accepted && status.ok(); n++) {
     ConsumeQueue* const queue = queues[buffer->accepted[n]];
-    if (queue != last_queue && EntersQueue(messages[buffer->accepted[n]].sys_flag)) status = queue->Prepare(static_cast<int64_t>(accepted));
+    if (queue != last_queue && EntersQueue(messages[buffer->accepted[n]].sys_flag))
+      status = queue->Prepare(static_cast<int64_t>(accepted));
     last_queue = queue;
   }
   if (status.ok()) status = index_.Prepare(static_cast<int64_t>(buffer->hashes.size()));
@@ -378,7 +407,8 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
   bool poisoned = false;
   status = log_.Write(buffer->records.data(), buffer->placements.data(), accepted, &poisoned);
   if (!status.ok()) {
-    for (size_t n = 0; n < accepted; n++) queues[buffer->accepted[n]]->set_next_offset(queues[buffer->accepted[n]]->max_offset());
+    for (size_t n = 0; n < accepted; n++)
+      queues[buffer->accepted[n]]->set_next_offset(queues[buffer->accepted[n]]->max_offset());
     if (poisoned) poisoned_.store(true, std::memory_order_release);
     return status;
   }
@@ -391,7 +421,8 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
     const size_t i = buffer->accepted[n];
     const AppendOutcome& outcome = outcomes[i];
     if (EntersQueue(messages[i].sys_flag)) queues[i]->Put({outcome.log_offset, outcome.size, buffer->tag_codes[n]});
-    for (; hash < buffer->hash_ends[n]; hash++) index_.Put(buffer->hashes[static_cast<size_t>(hash)], outcome.log_offset, now);
+    for (; hash < buffer->hash_ends[n]; hash++)
+      index_.Put(buffer->hashes[static_cast<size_t>(hash)], outcome.log_offset, now);
   }
   return Status::Ok();
 }
@@ -404,8 +435,10 @@ Status Store::AppendRaw(int64_t log_offset, const uint8_t* bytes, size_t count) 
     raw_dispatched_ = log_offset;
   }
   if (log_offset != log_.end())
-    return Status::Error(Code::kAppendGap, "bytes of log offset " + std::to_string(log_offset) + " do not follow the log, which ends at " +
-                                               std::to_string(log_.end()), paths_.root, log_.end());
+    return Status::Error(Code::kAppendGap,
+                         "bytes of log offset " + std::to_string(log_offset) +
+                             " do not follow the log, which ends at " + std::to_string(log_.end()),
+                         paths_.root, log_.end());
   bool poisoned = false;
   const Status status = log_.WriteRaw(bytes, count, &poisoned);
   if (poisoned) poisoned_.store(true, std::memory_order_release);
@@ -435,7 +468,8 @@ Status Store::DispatchRange(int64_t from, int64_t to, int64_t* dispatched) {
     const auto put = [&](std::string_view topic, int32_t queue_id, int64_t queue_offset, int64_t code) -> Status {
       ConsumeQueue* const queue = queues_.GetOrMake(topic, queue_id);
       if (queue == nullptr) return Status::Ok();
-      if (queue->max_offset() == 0 && queue_offset > 0 && !queue->has_files()) MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue_offset, queue_offset, -1));
+      if (queue->max_offset() == 0 && queue_offset > 0 && !queue->has_files())
+        MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue_offset, queue_offset, -1));
       if (queue_offset != queue->max_offset()) return Status::Ok();
       if (!read_only_) MILLRACE_RETURN_IF_ERROR(queue->Prepare(1));
       queue->Put({view.log_offset, view.size, code});
@@ -454,7 +488,8 @@ Status Store::DispatchRange(int64_t from, int64_t to, int64_t* dispatched) {
       MILLRACE_RETURN_IF_ERROR(put(view.topic, view.queue_id, view.queue_offset, tag_code));
       if (rules_.multi_dispatch())
         for (const auto& side : rules_.SideQueues(properties, view.queue_id))
-          MILLRACE_RETURN_IF_ERROR(put(side.topic, side.queue_id, side.queue_offset, properties.tags.empty() ? 0 : JavaHash(properties.tags)));
+          MILLRACE_RETURN_IF_ERROR(put(side.topic, side.queue_id, side.queue_offset,
+                                       properties.tags.empty() ? 0 : JavaHash(properties.tags)));
     }
     for (const int32_t hash : hashes) index_.Put(hash, view.log_offset, view.store_timestamp);
     hashes.clear();
@@ -547,7 +582,8 @@ Status Store::WriteCheckpoints(bool closing) {
     table.rows.push_back(std::move(row));
   }
   MILLRACE_RETURN_IF_ERROR(WriteQueueTable(files_, paths_, table));
-  // Between the two writes below position and checkpoint disagree, and a crash there is taken for a foreign writer: slower to open, never wrong.
+  // Between the two writes below position and checkpoint disagree, and a crash there is taken for a foreign writer:
+  // slower to open, never wrong.
   checkpoint_ = {timestamp, timestamp, index_.full_until_timestamp()};
   MILLRACE_RETURN_IF_ERROR(WriteCheckpoint(files_, paths_, checkpoint_));
   position_.dispatched = end;
@@ -570,7 +606,8 @@ void Store::RunHousekeeper() {
     const auto now = Clock::now();
     const int64_t published = log_.published();
     const bool open = state() == StoreState::kOpen;
-    const bool due = published / log_.segment_bytes() != segment || now - last_checkpoint >= std::chrono::milliseconds(options_.checkpoint_interval_ms);
+    const bool due = published / log_.segment_bytes() != segment ||
+                     now - last_checkpoint >= std::chrono::milliseconds(options_.checkpoint_interval_ms);
     if (open && due && published != checked) {
       segment = published / log_.segment_bytes();
       last_checkpoint = now;
@@ -647,7 +684,9 @@ Status Store::Close() {
 
 // ---------------------------------------------------------------------------------------------------------------------------------------
 
-int64_t Store::visible_end() const { return options_.visible_when_durable ? std::min(log_.published(), flusher_.flushed()) : log_.published(); }
+int64_t Store::visible_end() const {
+  return options_.visible_when_durable ? std::min(log_.published(), flusher_.flushed()) : log_.published();
+}
 
 int64_t Store::VisibleMaxOffset(ConsumeQueue* queue) const {
   int64_t high = queue->max_offset();
@@ -728,8 +767,11 @@ Status Store::Pull(const PullRequest& request, PullOutcome* outcome) {
   const int64_t file_end = queue->NextFileOffset(request.offset);
   while (!full && scanned < scan_limit && offset < std::min(max, file_end)) {
     int64_t got = 0;
-    const int64_t wanted = std::min({int64_t{128}, scan_limit - scanned, max - offset, file_end - offset,
-                                     request.tags != nullptr ? int64_t{128} : std::max<int64_t>(1, request.max_messages + 1 - static_cast<int64_t>(outcome->ranges.size()))});
+    const int64_t wanted =
+        std::min({int64_t{128}, scan_limit - scanned, max - offset, file_end - offset,
+                  request.tags != nullptr
+                      ? int64_t{128}
+                      : std::max<int64_t>(1, request.max_messages + 1 - static_cast<int64_t>(outcome->ranges.size()))});
     MILLRACE_RETURN_IF_ERROR(queue->Read(offset, wanted, units, &got, request.cached_only));
     if (got < 0) {
       outcome->would_block = true;
@@ -750,7 +792,8 @@ Status Store::Pull(const PullRequest& request, PullOutcome* outcome) {
       const QueueUnit last = DecodeUnit(units + (got - 1) * kUnitBytes);
       const int64_t span = last.log_offset + last.size - first;
       const auto segment = CommitLog::FindIn(*segments, first, log_.segment_bytes());
-      resident = segment && span > 0 && span <= kCloseBytes && last.log_offset + last.size <= segment->end() && segment->Open().ok() &&
+      resident = segment && span > 0 && span <= kCloseBytes && last.log_offset + last.size <= segment->end() &&
+                 segment->Open().ok() &&
                  platform::Resident(segment->base() + (first - segment->from()), static_cast<size_t>(span));
     }
     for (int64_t n = 0; n < got; n++, offset++, scanned++) {
@@ -763,7 +806,8 @@ Status Store::Pull(const PullRequest& request, PullOutcome* outcome) {
         const int64_t bytes_limit = far ? options_.max_disk_bytes : options_.max_memory_bytes;
         const int64_t count_limit = far ? options_.max_disk_count : options_.max_memory_count;
         const int64_t asked = request.max_bytes > 0 ? request.max_bytes : INT64_MAX;
-        if (count >= std::min(request.max_messages, count_limit) || outcome->bytes + unit.size > std::min(bytes_limit, asked)) {
+        if (count >= std::min(request.max_messages, count_limit) ||
+            outcome->bytes + unit.size > std::min(bytes_limit, asked)) {
           full = true;
           break;
         }
@@ -771,13 +815,16 @@ Status Store::Pull(const PullRequest& request, PullOutcome* outcome) {
       const bool is_address = unit.tag_code < INT32_MIN;
       if (request.tags != nullptr && !is_address) {
         const auto code = static_cast<int32_t>(unit.tag_code);
-        if (std::find(request.tag_hashes->begin(), request.tag_hashes->end(), code) == request.tag_hashes->end()) continue;
+        if (std::find(request.tag_hashes->begin(), request.tag_hashes->end(), code) == request.tag_hashes->end())
+          continue;
       }
       if (unit.log_offset < log_min || unit.log_offset + unit.size > log_end || unit.size <= 0) {
         // Expired, or (a unit that points nowhere) damage: either way the record is not there.
-        if (unit.log_offset >= log_min) outcome->mismatches.push_back({offset, unit.log_offset, "points behind the end of the log"});
+        if (unit.log_offset >= log_min)
+          outcome->mismatches.push_back({offset, unit.log_offset, "points behind the end of the log"});
         if (outcome->ranges.empty()) outcome->status = PullStatus::kMessageWasRemoving;
-        if (unit.log_offset >= 0 && unit.log_offset < log_min) skip_to = (unit.log_offset / log_.segment_bytes() + 1) * log_.segment_bytes();
+        if (unit.log_offset >= 0 && unit.log_offset < log_min)
+          skip_to = (unit.log_offset / log_.segment_bytes() + 1) * log_.segment_bytes();
         continue;
       }
       if (look) {
@@ -785,21 +832,25 @@ Status Store::Pull(const PullRequest& request, PullOutcome* outcome) {
         if (!segment) continue;
         MILLRACE_RETURN_IF_ERROR(segment->Open());
         const int64_t at = unit.log_offset - segment->from();
-        if (!resident && !platform::Resident(segment->base() + at, static_cast<size_t>(std::min<int64_t>(unit.size, segment->bytes() - at)))) {
+        if (!resident && !platform::Resident(segment->base() + at, static_cast<size_t>(std::min<int64_t>(
+                                                                       unit.size, segment->bytes() - at)))) {
           outcome->would_block = true;
           return Status::Ok();
         }
         const RecordView view = CheckRecord(segment->base() + at, segment->bytes() - at, unit.log_offset, false);
         std::string reason;
         if (segment->damaged()) {
-          return Status::Error(Code::kPageUnreadable, "a page of the segment can't be read", segment->path(), unit.log_offset);
+          return Status::Error(Code::kPageUnreadable, "a page of the segment can't be read", segment->path(),
+                               unit.log_offset);
         } else if (view.found != Found::kRecord) {
           reason = std::string("points to ") + FoundName(view.found);
         } else if (view.size != unit.size) {
           reason = "says " + std::to_string(unit.size) + " bytes, the record has " + std::to_string(view.size);
-        } else if ((view.topic != queue->topic() || view.queue_id != queue->queue_id() || view.queue_offset != offset) &&
+        } else if ((view.topic != queue->topic() || view.queue_id != queue->queue_id() ||
+                    view.queue_offset != offset) &&
                    !SideQueueOf(view, *queue, offset, rules_)) {
-          reason = "points to message " + std::to_string(view.queue_offset) + " of queue " + std::to_string(view.queue_id) + " of topic '" + std::string(view.topic) + "'";
+          reason = "points to message " + std::to_string(view.queue_offset) + " of queue " +
+                   std::to_string(view.queue_id) + " of topic '" + std::string(view.topic) + "'";
         }
         if (!reason.empty()) {
           outcome->mismatches.push_back({offset, unit.log_offset, std::move(reason)});
@@ -825,9 +876,12 @@ Status Store::CopyRanges(const std::vector<PullRange>& ranges, uint8_t* out) con
   const auto segments = log_.segments();
   for (const auto& range : ranges) {
     const auto segment = CommitLog::FindIn(*segments, range.log_offset, log_.segment_bytes());
-    if (!segment) return Status::Error(Code::kUnknownError, "the segment of log offset " + std::to_string(range.log_offset) + " is gone");
+    if (!segment)
+      return Status::Error(Code::kUnknownError,
+                           "the segment of log offset " + std::to_string(range.log_offset) + " is gone");
     if (!segment->CopyOut(range.log_offset - segment->from(), out, static_cast<size_t>(range.size)))
-      return Status::Error(Code::kPageUnreadable, "a page of the segment can't be read", segment->path(), range.log_offset);
+      return Status::Error(Code::kPageUnreadable, "a page of the segment can't be read", segment->path(),
+                           range.log_offset);
     out += range.size;
   }
   return Status::Ok();
@@ -856,7 +910,8 @@ Status Store::RecordAt(int64_t log_offset, bool cached_only, int32_t* size, bool
     }
   }
   const RecordView view = CheckRecord(segment->base() + at, available, log_offset, false);
-  if (segment->damaged()) return Status::Error(Code::kPageUnreadable, "a page of the segment can't be read", segment->path(), log_offset);
+  if (segment->damaged())
+    return Status::Error(Code::kPageUnreadable, "a page of the segment can't be read", segment->path(), log_offset);
   if (view.found == Found::kRecord) *size = view.size;
   return Status::Ok();
 }
@@ -872,8 +927,10 @@ Status Store::LogRange(int64_t log_offset, int64_t limit, int64_t* start, int64_
     MILLRACE_RETURN_IF_ERROR(log_.Find(*next, &segment));
     if (!segment) break;
     const int64_t at = *next - segment->from();
-    const RecordView view = CheckRecord(segment->base() + at, std::min(segment->bytes() - at, end - *next), *next, false);
-    if (segment->damaged()) return Status::Error(Code::kPageUnreadable, "a page of the segment can't be read", segment->path(), *next);
+    const RecordView view =
+        CheckRecord(segment->base() + at, std::min(segment->bytes() - at, end - *next), *next, false);
+    if (segment->damaged())
+      return Status::Error(Code::kPageUnreadable, "a page of the segment can't be read", segment->path(), *next);
     if (view.found == Found::kBlank) {
       *next = segment->end();
       if (*bytes > 0) return Status::Ok();
@@ -881,7 +938,9 @@ Status Store::LogRange(int64_t log_offset, int64_t limit, int64_t* start, int64_
       continue;
     }
     if (view.found != Found::kRecord)
-      return *bytes > 0 ? Status::Ok() : Status::Error(Code::kCorruptLog, std::string("here lies ") + FoundName(view.found), segment->path(), *next);
+      return *bytes > 0 ? Status::Ok()
+                        : Status::Error(Code::kCorruptLog, std::string("here lies ") + FoundName(view.found),
+                                        segment->path(), *next);
     if (*bytes > 0 && *bytes + view.size > limit) return Status::Ok();
     *bytes += view.size;
     *next += view.size;

@@ -24,9 +24,9 @@ namespace millrace {
 
 struct StoreOptions {
   std::string root;
-  std::string log_directory;         // empty: <root>/commitlog
-  int64_t segment_bytes = 0;         // 0: as the files have it, else 1 GiB
-  int64_t queue_file_bytes = 0;      // 0: as the files have it, else 6,000,000
+  std::string log_directory;                   // empty: <root>/commitlog
+  int64_t segment_bytes = 0;                   // 0: as the files have it, else 1 GiB
+  int64_t queue_file_bytes = 0;                // 0: as the files have it, else 6,000,000
   int32_t index_slots = 0, index_entries = 0;  // 0: as the files have it, else 5 and 20 million
   bool index_enabled = true;
   bool rebuild_index = false;
@@ -43,7 +43,8 @@ struct StoreOptions {
   int64_t flush_timeout_ms = 5000;
   int64_t pagecache_busy_ms = 1000;
   int32_t max_message_bytes = 4 << 20;
-  // Limits of a pull, by whether the records lie near the end of the log (`memory_ratio` percent of the machine's memory) or far from it.
+  // Limits of a pull, by whether the records lie near the end of the log (`memory_ratio` percent of the machine's
+  // memory) or far from it.
   int64_t max_memory_bytes = 262144, max_memory_count = 32, max_disk_bytes = 65536, max_disk_count = 8;
   int64_t memory_ratio = 40;
   int64_t tail_budget_bytes = 32 << 20;
@@ -91,11 +92,12 @@ struct PullRequest {
   ConsumeQueue* queue = nullptr;  // null: unknown
   int64_t offset = 0;
   int64_t max_messages = 32;
-  int64_t max_bytes = 0;                 // 0: the store's limits alone
-  const std::vector<std::string>* tags = nullptr;  // null: all; compared by hash in the unit, then by the record's own tag
+  int64_t max_bytes = 0;  // 0: the store's limits alone
+  const std::vector<std::string>* tags =
+      nullptr;  // null: all; compared by hash in the unit, then by the record's own tag
   const std::vector<int32_t>* tag_hashes = nullptr;
-  bool touch_records = true;             // false: ranges alone, the records are not looked at (unless tags must be compared)
-  bool cached_only = false;              // true: stop with `would_block` when a page would have to come from disk
+  bool touch_records = true;  // false: ranges alone, the records are not looked at (unless tags must be compared)
+  bool cached_only = false;   // true: stop with `would_block` when a page would have to come from disk
 };
 
 struct PullRange {
@@ -122,12 +124,13 @@ struct PullOutcome {
 
 class Store {
  public:
-  // Opens, recovers, makes durable. On failure nothing was changed beyond what the status says (kCorruptLog: not a byte).
+  // Opens, recovers, makes durable. On failure nothing was changed beyond what the status says (kCorruptLog: not a
+  // byte).
   static Status Open(FileSystem* files, StoreOptions options, std::shared_ptr<Store>* out);
   ~Store();
 
-  // Flushes, writes checkpoint and position, removes `abort` where everything is dispatched and durable, gives the lock back. Idempotent; the first
-  // call's status is everybody's.
+  // Flushes, writes checkpoint and position, removes `abort` where everything is dispatched and durable, gives the lock
+  // back. Idempotent; the first call's status is everybody's.
   Status Close();
 
   StoreState state() const;
@@ -137,31 +140,38 @@ class Store {
   const RecoveryReport& recovery() const { return report_; }
   bool read_only() const { return read_only_; }
 
-  // -- append --------------------------------------------------------------------------------------------------------------------------
+  // -- append
+  // --------------------------------------------------------------------------------------------------------------------------
   // The queue of a topic, made when new; kMessageIllegal for a name that is not RocketMQ's.
   Status Queue(std::string_view topic, int32_t queue_id, ConsumeQueue** out);
-  // Appends `count` messages in one go. `queues[i]` belongs to messages[i]. When it returns, the accepted ones are in the page cache, visible and
-  // dispatched; whether they are on disk is WaitFlushed's business.
-  Status Append(AppendBuffer* buffer, const MessageFields* messages, ConsumeQueue* const* queues, size_t count, AppendMode mode, AppendOutcome* outcomes);
-  // Log bytes of another store at exactly the end of this one (kAppendGap otherwise); records are dispatched as they become whole.
+  // Appends `count` messages in one go. `queues[i]` belongs to messages[i]. When it returns, the accepted ones are in
+  // the page cache, visible and dispatched; whether they are on disk is WaitFlushed's business.
+  Status Append(AppendBuffer* buffer, const MessageFields* messages, ConsumeQueue* const* queues, size_t count,
+                AppendMode mode, AppendOutcome* outcomes);
+  // Log bytes of another store at exactly the end of this one (kAppendGap otherwise); records are dispatched as they
+  // become whole.
   Status AppendRaw(int64_t log_offset, const uint8_t* bytes, size_t count);
   // Blocks until the log is on disk up to `log_offset`; *done = false after the flush timeout.
   Status WaitFlushed(int64_t log_offset, bool* done);
   // Everything of the store on disk, checkpoint and position included.
   Status FlushAll() { return WriteCheckpoints(false); }
 
-  // -- read ----------------------------------------------------------------------------------------------------------------------------
+  // -- read
+  // ----------------------------------------------------------------------------------------------------------------------------
   // Where the visible log ends: published, or flushed with visible_when_durable.
   int64_t visible_end() const;
   int64_t min_log_offset() const { return log_.min_offset(); }
   ConsumeQueue* FindQueue(std::string_view topic, int32_t queue_id) const { return queues_.Get(topic, queue_id); }
   int64_t VisibleMaxOffset(ConsumeQueue* queue) const;
   Status Pull(const PullRequest& request, PullOutcome* outcome);
-  // Copies the records of a pull back to back. kPageUnreadable when a page could not be read; the copy is then worthless.
+  // Copies the records of a pull back to back. kPageUnreadable when a page could not be read; the copy is then
+  // worthless.
   Status CopyRanges(const std::vector<PullRange>& ranges, uint8_t* out) const;
-  // Size of the whole record at `log_offset`, 0 when there is none. *cached = false when it would have to come from disk and `cached_only` is set.
+  // Size of the whole record at `log_offset`, 0 when there is none. *cached = false when it would have to come from
+  // disk and `cached_only` is set.
   Status RecordAt(int64_t log_offset, bool cached_only, int32_t* size, bool* cached) const;
-  // Whole records from `log_offset` on, up to `limit` bytes (one at least): how many bytes, and where the next read starts (over a segment's end).
+  // Whole records from `log_offset` on, up to `limit` bytes (one at least): how many bytes, and where the next read
+  // starts (over a segment's end).
   Status LogRange(int64_t log_offset, int64_t limit, int64_t* start, int64_t* bytes, int64_t* next) const;
   bool Cached(int64_t log_offset, int64_t bytes) const;
   // Read-only stores: takes in what another process has appended.
@@ -209,7 +219,7 @@ class Store {
   std::atomic<bool> poisoned_{false};
   std::mutex append_mutex_;
   std::atomic<int64_t> append_since_ms_{0};  // when an append took the lock; 0 while none has it
-  int64_t raw_dispatched_ = 0;  // under append_mutex_
+  int64_t raw_dispatched_ = 0;               // under append_mutex_
   std::atomic<int64_t> last_timestamp_{0};
   std::atomic<int64_t> confirm_offset_{-1};
 

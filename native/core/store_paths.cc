@@ -42,7 +42,8 @@ bool ParseSegmentName(std::string_view name, int64_t* from) {
 bool IsTopicName(std::string_view topic, size_t max_bytes) {
   if (topic.empty() || topic.size() > max_bytes) return false;
   for (const char c : topic) {
-    const bool legal = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '%' || c == '|' || c == '-' || c == '_';
+    const bool legal = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '%' ||
+                       c == '|' || c == '-' || c == '_';
     if (!legal) return false;
   }
   return true;

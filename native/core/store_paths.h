@@ -1,4 +1,5 @@
-// Where everything of a store lies, and the names of its files. `work` and `log_work` are millrace's own folders, where files are born.
+// Where everything of a store lies, and the names of its files. `work` and `log_work` are millrace's own folders, where
+// files are born.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,8 @@ std::string SegmentName(int64_t from);
 // False unless the name is 20 ASCII digits of a non-negative number.
 bool ParseSegmentName(std::string_view name, int64_t* from);
 
-// RocketMQ's set: % | - _ 0-9 a-z A-Z, 1 to 127 bytes (255 where an existing directory has it: 5.x's retry topics). Nothing in it leaves a folder.
+// RocketMQ's set: % | - _ 0-9 a-z A-Z, 1 to 127 bytes (255 where an existing directory has it: 5.x's retry topics).
+// Nothing in it leaves a folder.
 bool IsTopicName(std::string_view topic, size_t max_bytes);
 
 // Makes a folder and those above it that are missing.

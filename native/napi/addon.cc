@@ -9,7 +9,8 @@
 namespace millrace::js {
 namespace {
 
-// ---- open, attach, close --------------------------------------------------------------------------------------------------------------
+// ---- open, attach, close
+// --------------------------------------------------------------------------------------------------------------
 
 struct OpenWork {
   napi_async_work work = nullptr;
@@ -27,7 +28,8 @@ bool ReadHost(const Arguments& arguments, size_t i, const char* name, Host* host
   if (!arguments.Option(i, name, &text)) return false;
   const size_t colon = text.find(':');
   if (colon != 8 && colon != 32) return false;
-  for (size_t n = 0; n < colon / 2; n++) host->address[n] = static_cast<uint8_t>(strtoul(text.substr(2 * n, 2).c_str(), nullptr, 16));
+  for (size_t n = 0; n < colon / 2; n++)
+    host->address[n] = static_cast<uint8_t>(strtoul(text.substr(2 * n, 2).c_str(), nullptr, 16));
   host->address_bytes = static_cast<uint8_t>(colon / 2);
   host->port = static_cast<int32_t>(strtol(text.c_str() + colon + 1, nullptr, 10));
   return true;
@@ -61,7 +63,8 @@ napi_value ReportValue(napi_env env, const RecoveryReport& report) {
   Set(env, value, "rebuiltQueues", rebuilt);
   Set(env, value, "rebuiltIndexEntries", Number(env, static_cast<double>(report.index_entries)));
   napi_create_array(env, &leftovers);
-  for (uint32_t i = 0; i < report.leftovers.size(); i++) napi_set_element(env, leftovers, i, String(env, report.leftovers[i]));
+  for (uint32_t i = 0; i < report.leftovers.size(); i++)
+    napi_set_element(env, leftovers, i, String(env, report.leftovers[i]));
   Set(env, value, "removedLeftovers", leftovers);
   return value;
 }
@@ -71,7 +74,8 @@ void RunOpen(napi_env, void* data) {  // libuv's pool
   FileSystem* files = work->faults ? work->faults.get() : PosixFileSystem();
   if (work->progress != nullptr)
     work->options.on_progress = [work](int64_t done, int64_t total) {
-      napi_call_threadsafe_function(work->progress, new std::pair<int64_t, int64_t>(done, total), napi_tsfn_nonblocking);
+      napi_call_threadsafe_function(work->progress, new std::pair<int64_t, int64_t>(done, total),
+                                    napi_tsfn_nonblocking);
     };
   work->status = Store::Open(files, work->options, &work->store);
 }
@@ -79,7 +83,8 @@ void RunOpen(napi_env, void* data) {  // libuv's pool
 void CallProgress(napi_env env, napi_value callback, void*, void* data) {
   std::unique_ptr<std::pair<int64_t, int64_t>> progress(static_cast<std::pair<int64_t, int64_t>*>(data));
   if (env == nullptr || callback == nullptr) return;
-  napi_value arguments[] = {Number(env, static_cast<double>(progress->first)), Number(env, static_cast<double>(progress->second))};
+  napi_value arguments[] = {Number(env, static_cast<double>(progress->first)),
+                            Number(env, static_cast<double>(progress->second))};
   napi_call_function(env, Undefined(env), callback, 2, arguments, nullptr);
 }
 
@@ -104,20 +109,29 @@ napi_value OpenStore(napi_env env, napi_callback_info info) {
   int32_t on_corruption = 0;
   std::string faults;
   const bool read =
-      arguments.Option(0, "root", &o.root) && arguments.Option(0, "logDirectory", &o.log_directory) && arguments.Option(0, "segmentBytes", &o.segment_bytes) &&
+      arguments.Option(0, "root", &o.root) && arguments.Option(0, "logDirectory", &o.log_directory) &&
+      arguments.Option(0, "segmentBytes", &o.segment_bytes) &&
       arguments.Option(0, "queueFileBytes", &o.queue_file_bytes) && arguments.Option(0, "indexSlots", &o.index_slots) &&
       arguments.Option(0, "indexEntries", &o.index_entries) && arguments.Option(0, "indexEnabled", &o.index_enabled) &&
       arguments.Option(0, "rebuildIndex", &o.rebuild_index) && arguments.Option(0, "readOnly", &o.read_only) &&
-      arguments.Option(0, "onCorruption", &on_corruption) && arguments.Option(0, "synchronousFlush", &o.synchronous_flush) &&
-      arguments.Option(0, "visibleWhenDurable", &o.visible_when_durable) && arguments.Option(0, "multiDispatch", &o.multi_dispatch) &&
-      arguments.Option(0, "lmq", &o.lmq) && arguments.Option(0, "checkCrc", &o.check_crc) && ReadHost(arguments, 0, "storeHost", &o.store_host) &&
-      arguments.OptionArray(0, "delayLevelsMs", &o.delay_levels_ms) && arguments.Option(0, "flushIntervalMs", &o.flush.interval_ms) &&
-      arguments.Option(0, "flushLeastPages", &o.flush.least_pages) && arguments.Option(0, "flushThoroughIntervalMs", &o.flush.thorough_interval_ms) &&
-      arguments.Option(0, "checkpointIntervalMs", &o.checkpoint_interval_ms) && arguments.Option(0, "flushTimeoutMs", &o.flush_timeout_ms) &&
-      arguments.Option(0, "pagecacheBusyMs", &o.pagecache_busy_ms) && arguments.Option(0, "maxMessageBytes", &o.max_message_bytes) &&
-      arguments.Option(0, "maxMemoryBytes", &o.max_memory_bytes) && arguments.Option(0, "maxMemoryCount", &o.max_memory_count) &&
-      arguments.Option(0, "maxDiskBytes", &o.max_disk_bytes) && arguments.Option(0, "maxDiskCount", &o.max_disk_count) &&
-      arguments.Option(0, "memoryRatio", &o.memory_ratio) && arguments.Option(0, "faults", &faults);
+      arguments.Option(0, "onCorruption", &on_corruption) &&
+      arguments.Option(0, "synchronousFlush", &o.synchronous_flush) &&
+      arguments.Option(0, "visibleWhenDurable", &o.visible_when_durable) &&
+      arguments.Option(0, "multiDispatch", &o.multi_dispatch) && arguments.Option(0, "lmq", &o.lmq) &&
+      arguments.Option(0, "checkCrc", &o.check_crc) && ReadHost(arguments, 0, "storeHost", &o.store_host) &&
+      arguments.OptionArray(0, "delayLevelsMs", &o.delay_levels_ms) &&
+      arguments.Option(0, "flushIntervalMs", &o.flush.interval_ms) &&
+      arguments.Option(0, "flushLeastPages", &o.flush.least_pages) &&
+      arguments.Option(0, "flushThoroughIntervalMs", &o.flush.thorough_interval_ms) &&
+      arguments.Option(0, "checkpointIntervalMs", &o.checkpoint_interval_ms) &&
+      arguments.Option(0, "flushTimeoutMs", &o.flush_timeout_ms) &&
+      arguments.Option(0, "pagecacheBusyMs", &o.pagecache_busy_ms) &&
+      arguments.Option(0, "maxMessageBytes", &o.max_message_bytes) &&
+      arguments.Option(0, "maxMemoryBytes", &o.max_memory_bytes) &&
+      arguments.Option(0, "maxMemoryCount", &o.max_memory_count) &&
+      arguments.Option(0, "maxDiskBytes", &o.max_disk_bytes) &&
+      arguments.Option(0, "maxDiskCount", &o.max_disk_count) && arguments.Option(0, "memoryRatio", &o.memory_ratio) &&
+      arguments.Option(0, "faults", &faults);
   if (!read || o.root.empty()) return ThrowArgument(env, "the options of open do not have the expected types");
   o.on_corruption = static_cast<OnCorruption>(on_corruption);
   if (!faults.empty()) {
@@ -125,14 +139,14 @@ napi_value OpenStore(napi_env env, napi_callback_info info) {
     if (!status.ok()) return Throw(env, status);
   }
   if (arguments.Is(1, napi_function)) {
-    napi_create_threadsafe_function(env, arguments.at(1), nullptr, String(env, "millrace.progress"), 0, 1, nullptr, nullptr, nullptr, CallProgress,
-                                    &work->progress);
+    napi_create_threadsafe_function(env, arguments.at(1), nullptr, String(env, "millrace.progress"), 0, 1, nullptr,
+                                    nullptr, nullptr, CallProgress, &work->progress);
   }
   napi_value promise = nullptr;
   napi_create_promise(env, &work->deferred, &promise);
   napi_create_async_work(env, nullptr, String(env, "millrace.open"), RunOpen, FinishOpen, work.get(), &work->work);
   napi_queue_async_work(env, work->work);
-  work.release();
+  (void)work.release();  // FinishOpen takes it
   return promise;
 }
 
@@ -140,9 +154,12 @@ napi_value OpenStore(napi_env env, napi_callback_info info) {
 napi_value AttachStore(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   int64_t id = 0;
-  if (!arguments.Integer(0, &id) || !arguments.Is(1, napi_function)) return ThrowArgument(env, "attach takes a store's id and a function");
+  if (!arguments.Integer(0, &id) || !arguments.Is(1, napi_function))
+    return ThrowArgument(env, "attach takes a store's id and a function");
   StoreHandle* handle = StoreHandle::Attach(env, static_cast<uint64_t>(id), arguments.at(1));
-  if (handle == nullptr) return Throw(env, Status::Error(Code::kHandleInvalid, "no open store of this process has the handle " + std::to_string(id)));
+  if (handle == nullptr)
+    return Throw(
+        env, Status::Error(Code::kHandleInvalid, "no open store of this process has the handle " + std::to_string(id)));
   MappingGuard::PrepareThread();
   return handle->Wrap(env);
 }
@@ -158,8 +175,8 @@ struct PoolWork {
   std::function<napi_value(napi_env, PoolWork&)> finish;
 };
 
-napi_value RunOnPool(napi_env env, std::shared_ptr<Store> store, std::function<void(PoolWork&)> run, std::function<napi_value(napi_env, PoolWork&)> finish,
-                     napi_value keep = nullptr) {
+napi_value RunOnPool(napi_env env, std::shared_ptr<Store> store, std::function<void(PoolWork&)> run,
+                     std::function<napi_value(napi_env, PoolWork&)> finish, napi_value keep = nullptr) {
   auto* work = new PoolWork;
   if (keep != nullptr) napi_create_reference(env, keep, 1, &work->keep);
   work->store = std::move(store);
@@ -197,7 +214,10 @@ napi_value CloseStore(napi_env env, napi_callback_info info) {
   if (handle == nullptr) return nullptr;
   const bool last = handle->Release();
   return RunOnPool(
-      env, handle->shared(), [last](PoolWork& work) { if (last) work.status = work.store->Close(); },
+      env, handle->shared(),
+      [last](PoolWork& work) {
+        if (last) work.status = work.store->Close();
+      },
       [](napi_env e, PoolWork&) { return Undefined(e); });
 }
 
@@ -242,28 +262,31 @@ napi_value GetInfo(napi_env env, napi_callback_info info) {
   return value;
 }
 
-// numbers(store) → [state, min, published, visible, flushed, confirm, syncs, sync ns, populated bytes, copied appends, written appends, refaulted pages]
+// numbers(store) → [state, min, published, visible, flushed, confirm, syncs, sync ns, populated bytes, copied appends,
+// written appends, refaulted pages]
 napi_value GetNumbers(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   StoreHandle* handle = StoreHandle::From(env, arguments.at(0));
   if (handle == nullptr) return nullptr;
   Store& store = handle->store();
   const Flusher::Counters counters = store.flusher().counters();
-  const double numbers[] = {static_cast<double>(static_cast<int>(store.state())),
-                            static_cast<double>(store.min_log_offset()),
-                            static_cast<double>(store.log().published()),
-                            static_cast<double>(store.visible_end()),
-                            static_cast<double>(store.read_only() ? store.log().published() : store.flusher().flushed()),
-                            static_cast<double>(store.confirm_offset()),
-                            static_cast<double>(counters.syncs),
-                            static_cast<double>(counters.sync_nanoseconds),
-                            static_cast<double>(store.log().keeper().populated_bytes()),
-                            static_cast<double>(store.log().copied_appends()),
-                            static_cast<double>(store.log().written_appends()),
-                            static_cast<double>(counters.refaulted_pages)};
+  const double numbers[] = {
+      static_cast<double>(static_cast<int>(store.state())),
+      static_cast<double>(store.min_log_offset()),
+      static_cast<double>(store.log().published()),
+      static_cast<double>(store.visible_end()),
+      static_cast<double>(store.read_only() ? store.log().published() : store.flusher().flushed()),
+      static_cast<double>(store.confirm_offset()),
+      static_cast<double>(counters.syncs),
+      static_cast<double>(counters.sync_nanoseconds),
+      static_cast<double>(store.log().keeper().populated_bytes()),
+      static_cast<double>(store.log().copied_appends()),
+      static_cast<double>(store.log().written_appends()),
+      static_cast<double>(counters.refaulted_pages)};
   napi_value array = nullptr;
   napi_create_array_with_length(env, sizeof numbers / sizeof numbers[0], &array);
-  for (uint32_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) napi_set_element(env, array, i, Number(env, numbers[i]));
+  for (uint32_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+    napi_set_element(env, array, i, Number(env, numbers[i]));
   return array;
 }
 
@@ -277,15 +300,18 @@ napi_value SetConfirmOffset(napi_env env, napi_callback_info info) {
   return Undefined(env);
 }
 
-// ---- append ---------------------------------------------------------------------------------------------------------------------------
+// ---- append
+// ---------------------------------------------------------------------------------------------------------------------------
 
-// One message in the append block. TypeScript (src/store/append-block.ts) writes it, the core's answer is written over its head.
+// One message in the append block. TypeScript (src/store/append-block.ts) writes it, the core's answer is written over
+// its head.
 //
 //  byte  0             4      8     12        16         20     24    28    32          36     40     48
-//  in    ├ entry bytes ┼ queue┼ flag┼ sysFlag ┼ reconsume┼ body ┼ tags┼ keys┼ properties┼ hosts┼ born ┼ prepared ┤ hosts, tags, keys, properties, body
-//  out   │             ┼ code ┼ size┼         ┼ log offset     ┼ queue offset┼ store time    │
-// native byte order; an entry's length is a multiple of 8; hosts: address bytes of the born host, of the store host << 8; a body length of -n - 1 means n
-// bytes that are an argument of the call.
+//  in    ├ entry bytes ┼ queue┼ flag┼ sysFlag ┼ reconsume┼ body ┼ tags┼ keys┼ properties┼ hosts┼ born ┼ prepared ┤
+//  hosts, tags, keys, properties, body out   │             ┼ code ┼ size┼         ┼ log offset     ┼ queue offset┼
+//  store time    │
+// native byte order; an entry's length is a multiple of 8; hosts: address bytes of the born host, of the store host <<
+// 8; a body length of -n - 1 means n bytes that are an argument of the call.
 constexpr size_t kEntryHeadBytes = 56;
 
 struct Appender {
@@ -320,16 +346,20 @@ bool ReadBlockHost(const uint8_t* p, int address_bytes, Host* host) {
   return true;
 }
 
-// append(bytes, count, mode, body?) → 0, or a sum of: 1 a message was refused, 2 not flushed in time. Modes: 1 all or nothing, 2 together, 4 wait for the flush.
+// append(bytes, count, mode, body?) → 0, or a sum of: 1 a message was refused, 2 not flushed in time. Modes: 1 all or
+// nothing, 2 together, 4 wait for the flush.
 napi_value Append(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   auto* appender = static_cast<Appender*>(arguments.data());
   uint32_t bytes = 0, count = 0, mode = 0;
   if (arguments.count() < 3 || napi_get_value_uint32(env, arguments.at(0), &bytes) != napi_ok ||
-      napi_get_value_uint32(env, arguments.at(1), &count) != napi_ok || napi_get_value_uint32(env, arguments.at(2), &mode) != napi_ok ||
-      bytes > appender->block_bytes)
+      napi_get_value_uint32(env, arguments.at(1), &count) != napi_ok ||
+      napi_get_value_uint32(env, arguments.at(2), &mode) != napi_ok || bytes > appender->block_bytes ||
+      count > bytes / kEntryHeadBytes)
     return ThrowArgument(env, "append takes the bytes and messages in its block, and a mode");
-  if (appender->handle->released()) return Throw(env, Status::Error(Code::kStoreNotOpen, "the store is closed", appender->handle->store().options().root));
+  if (appender->handle->released())
+    return Throw(env,
+                 Status::Error(Code::kStoreNotOpen, "the store is closed", appender->handle->store().options().root));
   std::string_view outside;
   if (arguments.count() > 3) {
     uint8_t* data = nullptr;
@@ -351,8 +381,10 @@ napi_value Append(napi_env env, napi_callback_info info) {
     const auto entry_bytes = Load<uint32_t>(entry);
     const auto queue = Load<uint32_t>(entry + 4);
     const int32_t body_bytes = Load<int32_t>(entry + 20);
-    const auto tags = Load<uint32_t>(entry + 24), keys = Load<uint32_t>(entry + 28), properties = Load<uint32_t>(entry + 32), hosts = Load<uint32_t>(entry + 36);
-    if (queue >= appender->handle->queues.size() || entry_bytes > bytes - at) return ThrowArgument(env, "the append block is malformed");
+    const auto tags = Load<uint32_t>(entry + 24), keys = Load<uint32_t>(entry + 28),
+               properties = Load<uint32_t>(entry + 32), hosts = Load<uint32_t>(entry + 36);
+    if (queue >= appender->handle->queues.size() || entry_bytes > bytes - at)
+      return ThrowArgument(env, "the append block is malformed");
     MessageFields& message = appender->messages[i];
     appender->queues[i] = appender->handle->queues[queue];
     appender->entries[i] = at;
@@ -365,16 +397,18 @@ napi_value Append(napi_env env, napi_callback_info info) {
     message.prepared_transaction_offset = static_cast<int64_t>(Load<double>(entry + 48));
     message.born_host = message.store_host = default_host;
     uint64_t cursor = kEntryHeadBytes;
-    const uint64_t needed = cursor + ((hosts & 0xFF) != 0 ? 20 : 0) + ((hosts >> 8) != 0 ? 20 : 0) + uint64_t{tags} + keys + properties +
-                            (body_bytes > 0 ? static_cast<uint64_t>(body_bytes) : 0);
+    const uint64_t needed = cursor + ((hosts & 0xFF) != 0 ? 20 : 0) + ((hosts >> 8) != 0 ? 20 : 0) + uint64_t{tags} +
+                            keys + properties + (body_bytes > 0 ? static_cast<uint64_t>(body_bytes) : 0);
     if (needed > entry_bytes) return ThrowArgument(env, "the append block is malformed");
     if ((hosts & 0xFF) != 0) {
-      if (!ReadBlockHost(entry + cursor, static_cast<int>(hosts & 0xFF), &appender->hosts[2 * i])) return ThrowArgument(env, "the born host is malformed");
+      if (!ReadBlockHost(entry + cursor, static_cast<int>(hosts & 0xFF), &appender->hosts[2 * i]))
+        return ThrowArgument(env, "the born host is malformed");
       message.born_host = &appender->hosts[2 * i];
       cursor += 20;
     }
     if ((hosts >> 8) != 0) {
-      if (!ReadBlockHost(entry + cursor, static_cast<int>(hosts >> 8), &appender->hosts[2 * i + 1])) return ThrowArgument(env, "the store host is malformed");
+      if (!ReadBlockHost(entry + cursor, static_cast<int>(hosts >> 8), &appender->hosts[2 * i + 1]))
+        return ThrowArgument(env, "the store host is malformed");
       message.store_host = &appender->hosts[2 * i + 1];
       cursor += 20;
     }
@@ -386,13 +420,15 @@ napi_value Append(napi_env env, napi_callback_info info) {
     message.tags = view(tags);
     message.keys = view(keys);
     message.properties = view(properties);
-    message.body = body_bytes >= 0 ? view(static_cast<uint32_t>(body_bytes)) : outside.substr(0, static_cast<size_t>(-(body_bytes + 1)));
+    message.body = body_bytes >= 0 ? view(static_cast<uint32_t>(body_bytes))
+                                   : outside.substr(0, static_cast<size_t>(-(body_bytes + 1)));
     at += entry_bytes;
   }
   AppendMode append_mode;
   append_mode.all_or_nothing = (mode & 1) != 0;
   append_mode.together = (mode & 2) != 0;
-  const Status status = store.Append(&appender->handle->append_buffer, appender->messages.data(), appender->queues.data(), count, append_mode, appender->outcomes.data());
+  const Status status = store.Append(&appender->handle->append_buffer, appender->messages.data(),
+                                     appender->queues.data(), count, append_mode, appender->outcomes.data());
   if (!status.ok()) return Throw(env, status);
   uint32_t result = 0;
   int64_t end = 0;
@@ -459,7 +495,8 @@ napi_value QueueNumber(napi_env env, napi_callback_info info) {
   std::string topic;
   int64_t queue_id = 0;
   bool make = false;
-  if (!arguments.String(1, &topic) || !arguments.Integer(2, &queue_id) || queue_id > INT32_MAX || queue_id < INT32_MIN || !arguments.Boolean(3, &make))
+  if (!arguments.String(1, &topic) || !arguments.Integer(2, &queue_id) || queue_id > INT32_MAX ||
+      queue_id < INT32_MIN || !arguments.Boolean(3, &make))
     return ThrowArgument(env, "a queue is a topic and a 32-bit number");
   ConsumeQueue* queue = handle->store().FindQueue(topic, static_cast<int32_t>(queue_id));
   if (queue == nullptr && make) {
@@ -478,7 +515,8 @@ napi_value AppendRaw(napi_env env, napi_callback_info info) {
   int64_t offset = 0;
   uint8_t* data = nullptr;
   size_t bytes = 0;
-  if (!arguments.Integer(1, &offset) || offset < 0 || !arguments.Bytes(2, &data, &bytes)) return ThrowArgument(env, "appendRaw takes a log offset and bytes");
+  if (!arguments.Integer(1, &offset) || offset < 0 || !arguments.Bytes(2, &data, &bytes))
+    return ThrowArgument(env, "appendRaw takes a log offset and bytes");
   const Status status = handle->store().AppendRaw(offset, data, bytes);
   return status.ok() ? Undefined(env) : Throw(env, status);
 }
@@ -518,7 +556,8 @@ napi_value Flush(napi_env env, napi_callback_info info) {
       [](napi_env e, PoolWork&) { return Undefined(e); });
 }
 
-// ---- read -----------------------------------------------------------------------------------------------------------------------------
+// ---- read
+// -----------------------------------------------------------------------------------------------------------------------------
 
 struct TagList {
   std::vector<std::string> tags;
@@ -530,13 +569,15 @@ constexpr napi_type_tag kTagListTag = {0x6d696c6c72616365, 0x7461677300000002};
 napi_value CreateTags(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   uint32_t length = 0;
-  if (arguments.count() < 1 || napi_get_array_length(env, arguments.at(0), &length) != napi_ok) return ThrowArgument(env, "tags are an array");
+  if (arguments.count() < 1 || napi_get_array_length(env, arguments.at(0), &length) != napi_ok)
+    return ThrowArgument(env, "tags are an array");
   auto list = std::make_unique<TagList>();
   for (uint32_t i = 0; i < length; i++) {
     napi_value item = nullptr;
     size_t bytes = 0;
     std::string text;
-    if (napi_get_element(env, arguments.at(0), i, &item) != napi_ok || napi_get_value_string_utf8(env, item, nullptr, 0, &bytes) != napi_ok)
+    if (napi_get_element(env, arguments.at(0), i, &item) != napi_ok ||
+        napi_get_value_string_utf8(env, item, nullptr, 0, &bytes) != napi_ok)
       return ThrowArgument(env, "a tag is a string");
     text.resize(bytes);
     napi_get_value_string_utf8(env, item, text.data(), bytes + 1, &bytes);
@@ -546,7 +587,7 @@ napi_value CreateTags(napi_env env, napi_callback_info info) {
   napi_value external = nullptr;
   napi_create_external(
       env, list.get(), [](napi_env, void* data, void*) { delete static_cast<TagList*>(data); }, nullptr, &external);
-  list.release();
+  (void)list.release();  // the value's finalizer takes it
   napi_type_tag_object(env, external, &kTagListTag);
   return external;
 }
@@ -562,8 +603,9 @@ struct PullArguments {
 bool ReadPull(napi_env env, const Arguments& arguments, StoreHandle* handle, PullArguments* out) {
   int64_t queue = 0, mode = 0;
   PullRequest& request = out->request;
-  if (!arguments.Integer(1, &queue) || queue < 0 || static_cast<size_t>(queue) >= handle->queues.size() || !arguments.Integer(2, &request.offset) ||
-      !arguments.Integer(3, &request.max_messages) || !arguments.Integer(4, &request.max_bytes) || !arguments.Integer(5, &mode)) {
+  if (!arguments.Integer(1, &queue) || queue < 0 || static_cast<size_t>(queue) >= handle->queues.size() ||
+      !arguments.Integer(2, &request.offset) || !arguments.Integer(3, &request.max_messages) ||
+      !arguments.Integer(4, &request.max_bytes) || !arguments.Integer(5, &mode)) {
     ThrowArgument(env, "pull takes a queue, an offset, two limits and a mode");
     return false;
   }
@@ -616,8 +658,8 @@ napi_value Mismatches(napi_env env, napi_callback_info info) {
 }
 
 // The value of a pull: bytes of the records, or nothing for ranges, which are behind the numbers.
-napi_value PullValue(napi_env env, const PullOutcome& outcome, bool copy, double* numbers, size_t numbers_length, const std::vector<uint8_t>* copied,
-                     Store& store, Status* status) {
+napi_value PullValue(napi_env env, const PullOutcome& outcome, bool copy, double* numbers, size_t numbers_length,
+                     const std::vector<uint8_t>* copied, Store& store, Status* status) {
   WriteNumbers(outcome, numbers);
   if (!copy) {
     if (numbers_length < kPullNumbers + 2 * outcome.ranges.size()) {
@@ -645,7 +687,8 @@ napi_value PullValue(napi_env env, const PullOutcome& outcome, bool copy, double
   return buffer;
 }
 
-// pull(store, queue, offset, maxMessages, maxBytes, mode, tags, numbers) → Buffer | undefined; would-block is in the numbers
+// pull(store, queue, offset, maxMessages, maxBytes, mode, tags, numbers) → Buffer | undefined; would-block is in the
+// numbers
 napi_value Pull(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   StoreHandle* handle = OpenHandle(env, arguments.at(0));
@@ -653,12 +696,14 @@ napi_value Pull(napi_env env, napi_callback_info info) {
   if (handle == nullptr || !ReadPull(env, arguments, handle, &pull)) return nullptr;
   uint8_t* numbers = nullptr;
   size_t bytes = 0;
-  if (!arguments.Bytes(7, &numbers, &bytes) || bytes < kPullNumbers * sizeof(double)) return ThrowArgument(env, "pull takes an array for its numbers");
+  if (!arguments.Bytes(7, &numbers, &bytes) || bytes < kPullNumbers * sizeof(double))
+    return ThrowArgument(env, "pull takes an array for its numbers");
   PullOutcome outcome;
   pull.request.cached_only = true;
   Status status = handle->store().Pull(pull.request, &outcome);
   if (!status.ok()) return Throw(env, status);
-  napi_value value = PullValue(env, outcome, pull.copy, reinterpret_cast<double*>(numbers), bytes / sizeof(double), nullptr, handle->store(), &status);
+  napi_value value = PullValue(env, outcome, pull.copy, reinterpret_cast<double*>(numbers), bytes / sizeof(double),
+                               nullptr, handle->store(), &status);
   if (!outcome.mismatches.empty()) handle->mismatches = std::move(outcome.mismatches);
   return status.ok() ? value : Throw(env, status);
 }
@@ -692,7 +737,8 @@ napi_value PullCold(napi_env env, napi_callback_info info) {
         const size_t length = kPullNumbers + 2 * outcome->ranges.size();
         napi_create_arraybuffer(e, length * sizeof(double), &data, &buffer);
         napi_create_typedarray(e, napi_float64_array, length, buffer, 0, &array);
-        napi_value value = PullValue(e, *outcome, pull->copy, static_cast<double*>(data), length, copied.get(), *work.store, &work.status);
+        napi_value value = PullValue(e, *outcome, pull->copy, static_cast<double*>(data), length, copied.get(),
+                                     *work.store, &work.status);
         napi_value result = Object(e);
         if (!outcome->mismatches.empty() && !handle->released()) handle->mismatches = std::move(outcome->mismatches);
         Set(e, result, "numbers", array);
@@ -740,13 +786,15 @@ napi_value RecordAt(napi_env env, napi_callback_info info) {
       });
 }
 
-// readLog(store, logOffset, maxBytes) → Promise<{bytes: Buffer, start, next}>: whole records, at most to the end of their segment
+// readLog(store, logOffset, maxBytes) → Promise<{bytes: Buffer, start, next}>: whole records, at most to the end of
+// their segment
 napi_value ReadLog(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   StoreHandle* handle = OpenHandle(env, arguments.at(0));
   int64_t offset = 0, limit = 0;
   if (handle == nullptr) return nullptr;
-  if (!arguments.Integer(1, &offset) || !arguments.Integer(2, &limit)) return ThrowArgument(env, "readLog takes a log offset and a limit");
+  if (!arguments.Integer(1, &offset) || !arguments.Integer(2, &limit))
+    return ThrowArgument(env, "readLog takes a log offset and a limit");
   struct Piece {
     int64_t start = 0, bytes = 0, next = 0;
     std::vector<uint8_t> data;
@@ -762,7 +810,8 @@ napi_value ReadLog(napi_env env, napi_callback_info info) {
         work.status = work.store->log().Find(piece->start, &segment);
         if (!work.status.ok() || !segment) return;
         if (!segment->CopyOut(piece->start - segment->from(), piece->data.data(), piece->data.size()))
-          work.status = Status::Error(Code::kPageUnreadable, "a page of the segment can't be read", segment->path(), piece->start);
+          work.status = Status::Error(Code::kPageUnreadable, "a page of the segment can't be read", segment->path(),
+                                      piece->start);
       },
       [piece](napi_env e, PoolWork&) -> napi_value {
         napi_value buffer = nullptr, result = Object(e);
@@ -798,7 +847,8 @@ napi_value Bounds(napi_env env, napi_callback_info info) {
   StoreHandle* handle = OpenHandle(env, arguments.at(0));
   int64_t queue = 0;
   if (handle == nullptr) return nullptr;
-  if (!arguments.Integer(1, &queue) || queue < 0 || static_cast<size_t>(queue) >= handle->queues.size()) return ThrowArgument(env, "no such queue number");
+  if (!arguments.Integer(1, &queue) || queue < 0 || static_cast<size_t>(queue) >= handle->queues.size())
+    return ThrowArgument(env, "no such queue number");
   napi_value array = nullptr;
   napi_create_array_with_length(env, 2, &array);
   ConsumeQueue* of = handle->queues[static_cast<size_t>(queue)];
@@ -813,8 +863,8 @@ napi_value ReadUnits(napi_env env, napi_callback_info info) {
   StoreHandle* handle = OpenHandle(env, arguments.at(0));
   int64_t queue = 0, offset = 0, count = 0;
   if (handle == nullptr) return nullptr;
-  if (!arguments.Integer(1, &queue) || queue < 0 || static_cast<size_t>(queue) >= handle->queues.size() || !arguments.Integer(2, &offset) || offset < 0 ||
-      !arguments.Integer(3, &count) || count < 0 || count > 1 << 20)
+  if (!arguments.Integer(1, &queue) || queue < 0 || static_cast<size_t>(queue) >= handle->queues.size() ||
+      !arguments.Integer(2, &offset) || offset < 0 || !arguments.Integer(3, &count) || count < 0 || count > 1 << 20)
     return ThrowArgument(env, "readUnits takes a queue, an offset and a count");
   std::vector<uint8_t> units(static_cast<size_t>(count) * kUnitBytes);
   int64_t got = 0;
@@ -832,13 +882,15 @@ napi_value QueryIndex(napi_env env, napi_callback_info info) {
   if (handle == nullptr) return nullptr;
   std::string topic, key;
   int64_t limit = 0, begin = 0, end = 0;
-  if (!arguments.String(1, &topic) || !arguments.String(2, &key) || !arguments.Integer(3, &limit) || limit < 0 || !arguments.Integer(4, &begin) ||
-      !arguments.Integer(5, &end))
+  if (!arguments.String(1, &topic) || !arguments.String(2, &key) || !arguments.Integer(3, &limit) || limit < 0 ||
+      !arguments.Integer(4, &begin) || !arguments.Integer(5, &end))
     return ThrowArgument(env, "queryIndex takes a topic, a key, a limit and two times");
-  const std::vector<int64_t> offsets = handle->store().index().Query(topic, key, static_cast<size_t>(limit), begin, end);
+  const std::vector<int64_t> offsets =
+      handle->store().index().Query(topic, key, static_cast<size_t>(limit), begin, end);
   napi_value array = nullptr;
   napi_create_array_with_length(env, offsets.size(), &array);
-  for (uint32_t i = 0; i < offsets.size(); i++) napi_set_element(env, array, i, Number(env, static_cast<double>(offsets[i])));
+  for (uint32_t i = 0; i < offsets.size(); i++)
+    napi_set_element(env, array, i, Number(env, static_cast<double>(offsets[i])));
   return array;
 }
 
@@ -850,7 +902,8 @@ napi_value Refresh(napi_env env, napi_callback_info info) {
   return status.ok() ? Undefined(env) : Throw(env, status);
 }
 
-// ---- the layouts' encoders, for the test that holds them against src/format, and for tools ---------------------------------------------
+// ---- the layouts' encoders, for the test that holds them against src/format, and for tools
+// ---------------------------------------------
 
 napi_value Crc(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
@@ -858,7 +911,8 @@ napi_value Crc(napi_env env, napi_callback_info info) {
   size_t bytes = 0;
   bool table = false;
   if (!arguments.Bytes(0, &data, &bytes)) return ThrowArgument(env, "crc32 takes bytes");
-  if (arguments.count() > 1 && !arguments.Boolean(1, &table)) return ThrowArgument(env, "crc32's second argument is a boolean");
+  if (arguments.count() > 1 && !arguments.Boolean(1, &table))
+    return ThrowArgument(env, "crc32's second argument is a boolean");
   return Number(env, table ? Crc32Table(data, bytes) : Crc32(data, bytes));
 }
 
@@ -872,7 +926,8 @@ napi_value TagHash(napi_env env, napi_callback_info info) {
 napi_value IndexHash(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   std::string topic, key;
-  if (!arguments.String(0, &topic) || !arguments.String(1, &key)) return ThrowArgument(env, "a key is a topic and a string");
+  if (!arguments.String(0, &topic) || !arguments.String(1, &key))
+    return ThrowArgument(env, "a key is a topic and a string");
   return Number(env, IndexKeyHash(topic, key));
 }
 
@@ -919,7 +974,8 @@ napi_value Init(napi_env env, napi_value exports) {
   Export(env, exports, "indexHash", IndexHash);
   napi_value codes = nullptr, constants = Object(env);
   napi_create_array(env, &codes);
-  for (uint32_t i = 0; i < static_cast<uint32_t>(Code::kCount); i++) napi_set_element(env, codes, i, String(env, CodeName(static_cast<Code>(i))));
+  for (uint32_t i = 0; i < static_cast<uint32_t>(Code::kCount); i++)
+    napi_set_element(env, codes, i, String(env, CodeName(static_cast<Code>(i))));
   Set(env, constants, "codes", codes);
   Set(env, constants, "entryHeadBytes", Number(env, kEntryHeadBytes));
   Set(env, constants, "pullNumbers", Number(env, kPullNumbers));

@@ -19,7 +19,8 @@ napi_value MakeError(napi_env env, const Status& status) {
                               status.path.empty() ? Undefined(env) : String(env, status.path),
                               status.offset < 0 ? Undefined(env) : Number(env, static_cast<double>(status.offset)),
                               status.error_number == 0 ? Undefined(env) : Number(env, status.error_number)};
-    if (napi_call_function(env, Undefined(env), factory, 5, arguments, &result) == napi_ok && result != nullptr) return result;
+    if (napi_call_function(env, Undefined(env), factory, 5, arguments, &result) == napi_ok && result != nullptr)
+      return result;
     napi_value pending = nullptr;
     napi_get_and_clear_last_exception(env, &pending);
   }
@@ -45,7 +46,9 @@ bool Arguments::Is(size_t i, napi_valuetype type) const {
   return i < count() && napi_typeof(env_, values_[i], &is) == napi_ok && is == type;
 }
 
-bool Arguments::Number(size_t i, double* out) const { return i < count() && napi_get_value_double(env_, values_[i], out) == napi_ok; }
+bool Arguments::Number(size_t i, double* out) const {
+  return i < count() && napi_get_value_double(env_, values_[i], out) == napi_ok;
+}
 
 bool Arguments::Integer(size_t i, int64_t* out) const {
   double number = 0;
@@ -54,7 +57,9 @@ bool Arguments::Integer(size_t i, int64_t* out) const {
   return true;
 }
 
-bool Arguments::Boolean(size_t i, bool* out) const { return i < count() && napi_get_value_bool(env_, values_[i], out) == napi_ok; }
+bool Arguments::Boolean(size_t i, bool* out) const {
+  return i < count() && napi_get_value_bool(env_, values_[i], out) == napi_ok;
+}
 
 bool Arguments::String(size_t i, std::string* out) const {
   size_t bytes = 0;
@@ -72,16 +77,17 @@ bool Arguments::Bytes(size_t i, uint8_t** data, size_t* bytes) const {
   napi_value buffer = nullptr;
   if (napi_get_typedarray_info(env_, values_[i], &type, &length, &start, &buffer, &offset) != napi_ok) return false;
   const size_t size = type == napi_float64_array || type == napi_bigint64_array || type == napi_biguint64_array ? 8
-                      : type == napi_int32_array || type == napi_uint32_array || type == napi_float32_array ? 4
-                      : type == napi_int16_array || type == napi_uint16_array                               ? 2
-                                                                                                            : 1;
+                      : type == napi_int32_array || type == napi_uint32_array || type == napi_float32_array     ? 4
+                      : type == napi_int16_array || type == napi_uint16_array                                   ? 2
+                                                                                                                : 1;
   *data = static_cast<uint8_t*>(start);
   *bytes = length * size;
   return true;
 }
 
 bool Arguments::Property(size_t i, const char* name, napi_value* out, napi_valuetype* type) const {
-  return i < count() && napi_get_named_property(env_, values_[i], name, out) == napi_ok && napi_typeof(env_, *out, type) == napi_ok;
+  return i < count() && napi_get_named_property(env_, values_[i], name, out) == napi_ok &&
+         napi_typeof(env_, *out, type) == napi_ok;
 }
 
 bool Arguments::Option(size_t i, const char* name, int64_t* out) const {
@@ -90,7 +96,9 @@ bool Arguments::Option(size_t i, const char* name, int64_t* out) const {
   if (!Property(i, name, &value, &type)) return false;
   if (type == napi_undefined) return true;
   double number = 0;
-  if (type != napi_number || napi_get_value_double(env_, value, &number) != napi_ok || !(std::fabs(number) <= 9007199254740991.0)) return false;
+  if (type != napi_number || napi_get_value_double(env_, value, &number) != napi_ok ||
+      !(std::fabs(number) <= 9007199254740991.0))
+    return false;
   *out = static_cast<int64_t>(number);
   return true;
 }
@@ -130,7 +138,8 @@ bool Arguments::OptionArray(size_t i, const char* name, std::vector<int64_t>* ou
   for (uint32_t n = 0; n < length; n++) {
     napi_value item;
     double number = 0;
-    if (napi_get_element(env_, value, n, &item) != napi_ok || napi_get_value_double(env_, item, &number) != napi_ok) return false;
+    if (napi_get_element(env_, value, n, &item) != napi_ok || napi_get_value_double(env_, item, &number) != napi_ok)
+      return false;
     out->push_back(static_cast<int64_t>(number));
   }
   return true;

@@ -49,13 +49,17 @@ inline napi_value Object(napi_env env) {
   napi_create_object(env, &value);
   return value;
 }
-inline void Set(napi_env env, napi_value object, const char* name, napi_value value) { napi_set_named_property(env, object, name, value); }
+inline void Set(napi_env env, napi_value object, const char* name, napi_value value) {
+  napi_set_named_property(env, object, name, value);
+}
 
 // Arguments of a callback. A getter that meets another type throws and returns false.
 class Arguments {
  public:
   static constexpr size_t kMax = 10;
-  Arguments(napi_env env, napi_callback_info info) : env_(env) { napi_get_cb_info(env, info, &count_, values_, nullptr, &data_); }
+  Arguments(napi_env env, napi_callback_info info) : env_(env) {
+    napi_get_cb_info(env, info, &count_, values_, nullptr, &data_);
+  }
   void* data() const { return data_; }
   size_t count() const { return count_ < kMax ? count_ : kMax; }
   napi_value at(size_t i) const { return values_[i]; }

@@ -43,7 +43,8 @@ StoreHandle* StoreHandle::Attach(napi_env env, uint64_t id, napi_value on_flushe
   }
   handle->env_ = env;
   handle->id_ = id;
-  napi_create_threadsafe_function(env, on_flushed, nullptr, String(env, "millrace.flushed"), 0, 1, nullptr, nullptr, handle, CallFlushed, &handle->wake_);
+  napi_create_threadsafe_function(env, on_flushed, nullptr, String(env, "millrace.flushed"), 0, 1, nullptr, nullptr,
+                                  handle, CallFlushed, &handle->wake_);
   napi_unref_threadsafe_function(env, handle->wake_);
   handle->listener_ = handle->store_->flusher().AddListener([handle] {
     const int64_t target = handle->waiting_for_.load(std::memory_order_acquire);
@@ -51,7 +52,8 @@ StoreHandle* StoreHandle::Attach(napi_env env, uint64_t id, napi_value on_flushe
     Flusher& flusher = handle->store_->flusher();
     // Once a target: the next one is set by TypeScript after it has settled what this wake-up covers.
     if (flusher.flushed() < target && !flusher.failed()) return;
-    if (handle->waiting_for_.exchange(0) != 0) napi_call_threadsafe_function(handle->wake_, nullptr, napi_tsfn_nonblocking);
+    if (handle->waiting_for_.exchange(0) != 0)
+      napi_call_threadsafe_function(handle->wake_, nullptr, napi_tsfn_nonblocking);
   });
   napi_add_env_cleanup_hook(env, Cleanup, handle);
   return handle;
@@ -69,8 +71,9 @@ StoreHandle* StoreHandle::From(napi_env env, napi_value value) {
   bool ours = false;
   void* handle = nullptr;
   napi_valuetype type = napi_undefined;
-  if (value != nullptr && napi_typeof(env, value, &type) == napi_ok && type == napi_object && napi_check_object_type_tag(env, value, &kTag, &ours) == napi_ok &&
-      ours && napi_unwrap(env, value, &handle) == napi_ok && handle != nullptr)
+  if (value != nullptr && napi_typeof(env, value, &type) == napi_ok && type == napi_object &&
+      napi_check_object_type_tag(env, value, &kTag, &ours) == napi_ok && ours &&
+      napi_unwrap(env, value, &handle) == napi_ok && handle != nullptr)
     return static_cast<StoreHandle*>(handle);
   ThrowArgument(env, "the first argument is no store of this addon");
   return nullptr;
@@ -80,7 +83,8 @@ void StoreHandle::CallFlushed(napi_env env, napi_value callback, void* context, 
   if (env == nullptr || callback == nullptr) return;  // the environment is going
   auto* handle = static_cast<StoreHandle*>(context);
   Flusher& flusher = handle->store_->flusher();
-  napi_value arguments[] = {Number(env, static_cast<double>(flusher.flushed())), flusher.failed() ? MakeError(env, flusher.failure()) : Undefined(env)};
+  napi_value arguments[] = {Number(env, static_cast<double>(flusher.flushed())),
+                            flusher.failed() ? MakeError(env, flusher.failure()) : Undefined(env)};
   napi_call_function(env, Undefined(env), callback, 2, arguments, nullptr);
 }
 

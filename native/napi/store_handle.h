@@ -1,6 +1,6 @@
-// What an environment holds of an open store. The store itself is counted in a registry of the process: it closes with the last environment that closes
-// it, or dies. An environment that dies (a worker terminated, the process exiting) lets go in its cleanup hook, so no thread of the store calls into it
-// afterwards.
+// What an environment holds of an open store. The store itself is counted in a registry of the process: it closes with
+// the last environment that closes it, or dies. An environment that dies (a worker terminated, the process exiting)
+// lets go in its cleanup hook, so no thread of the store calls into it afterwards.
 #pragma once
 
 #include <atomic>

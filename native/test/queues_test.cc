@@ -19,7 +19,8 @@ TEST("thousands of queues written in turn keep few descriptors, sync as one, and
       for (int queue = 0; queue < kQueues; queue++) CHECK(AppendOne(*store, "many", queue, std::to_string(queue)).ok());
     CHECK(store->FlushAll().ok());
     CHECK(descriptors() < before + 700);
-    for (int queue = 0; queue < kQueues; queue += 97) CHECK_EQ(Bodies(*store, "many", queue).size(), static_cast<size_t>(3 * (round + 1)));
+    for (int queue = 0; queue < kQueues; queue += 97)
+      CHECK_EQ(Bodies(*store, "many", queue).size(), static_cast<size_t>(3 * (round + 1)));
     if (round == 0) CHECK(store->Close().ok());
   }
   auto store = OpenStore(TinyOptions(scratch / "store"));

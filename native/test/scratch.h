@@ -1,4 +1,5 @@
-// What the store's tests share: a folder that goes when the test ends, a store with tiny files, and a message in a line.
+// What the store's tests share: a folder that goes when the test ends, a store with tiny files, and a message in a
+// line.
 #pragma once
 
 #include <unistd.h>
@@ -47,7 +48,8 @@ inline StoreOptions TinyOptions(const std::string& root) {
   return options;
 }
 
-inline std::shared_ptr<Store> OpenStore(const StoreOptions& options, Status* status = nullptr, FileSystem* files = PosixFileSystem()) {
+inline std::shared_ptr<Store> OpenStore(const StoreOptions& options, Status* status = nullptr,
+                                        FileSystem* files = PosixFileSystem()) {
   std::shared_ptr<Store> store;
   const Status result = Store::Open(files, options, &store);
   if (status != nullptr) *status = result;
@@ -55,8 +57,8 @@ inline std::shared_ptr<Store> OpenStore(const StoreOptions& options, Status* sta
 }
 
 // Appends one message; its body says its number.
-inline Status AppendOne(Store& store, const std::string& topic, int32_t queue_id, const std::string& body, AppendOutcome* outcome = nullptr,
-                        const std::string& tags = "", const std::string& keys = "") {
+inline Status AppendOne(Store& store, const std::string& topic, int32_t queue_id, const std::string& body,
+                        AppendOutcome* outcome = nullptr, const std::string& tags = "", const std::string& keys = "") {
   static thread_local AppendBuffer buffer;
   const Host host = LocalHost();
   MessageFields fields;

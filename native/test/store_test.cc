@@ -14,7 +14,8 @@ std::string Body(int i) { return "message " + std::to_string(i) + std::string(st
 
 // Appends `count` messages to four queues, numbered from `from`.
 void Fill(Store& store, int from, int count) {
-  for (int i = from; i < from + count; i++) CHECK(AppendOne(store, "orders", i % 4, Body(i), nullptr, "t", "k" + std::to_string(i)).ok());
+  for (int i = from; i < from + count; i++)
+    CHECK(AppendOne(store, "orders", i % 4, Body(i), nullptr, "t", "k" + std::to_string(i)).ok());
 }
 
 void CheckFilled(Store& store, int count) {
@@ -35,7 +36,8 @@ TEST("what was appended is pulled, over many segments, queue files and index fil
   CheckFilled(*store, 500);
   CHECK(store->log().segments()->size() > 3);
   CHECK(store->index().files().size() > 3);
-  for (const int i : {0, 250, 499}) CHECK_EQ(store->index().Query("orders", "k" + std::to_string(i), 10, 0, INT64_MAX).size(), size_t{1});
+  for (const int i : {0, 250, 499})
+    CHECK_EQ(store->index().Query("orders", "k" + std::to_string(i), 10, 0, INT64_MAX).size(), size_t{1});
   CHECK(store->Close().ok());
   CHECK(store->Close().ok());
   CHECK(!std::filesystem::exists(scratch / "store/abort"));
@@ -66,7 +68,8 @@ TEST("a store that died without closing has everything that was appended") {
   }
   auto store = OpenStore(TinyOptions(scratch / "store"));
   CheckFilled(*store, 350);
-  for (int i = 0; i < 350; i++) CHECK_EQ(store->index().Query("orders", "k" + std::to_string(i), 10, 0, INT64_MAX).size(), size_t{1});
+  for (int i = 0; i < 350; i++)
+    CHECK_EQ(store->index().Query("orders", "k" + std::to_string(i), 10, 0, INT64_MAX).size(), size_t{1});
 }
 
 TEST("a record cut in its middle is dropped and reported, and the tail is zero again") {
@@ -99,12 +102,14 @@ TEST("a flipped byte before the durable position refuses to open and changes no 
   const std::string segment = scratch / ("store/commitlog/" + SegmentName(0));
   Overwrite(segment, 90, "!");  // in the first body
   std::string before;
-  for (const auto& file : {"commitlog/00000000000000000000", "checkpoint", "millrace/position", "lock"}) before += ReadFile(scratch / ("store/" + std::string(file)));
+  for (const auto& file : {"commitlog/00000000000000000000", "checkpoint", "millrace/position", "lock"})
+    before += ReadFile(scratch / ("store/" + std::string(file)));
   Status status;
   CHECK(OpenStore(TinyOptions(scratch / "store"), &status) == nullptr);
   CHECK_EQ(status.code, Code::kCorruptLog);
   std::string after;
-  for (const auto& file : {"commitlog/00000000000000000000", "checkpoint", "millrace/position", "lock"}) after += ReadFile(scratch / ("store/" + std::string(file)));
+  for (const auto& file : {"commitlog/00000000000000000000", "checkpoint", "millrace/position", "lock"})
+    after += ReadFile(scratch / ("store/" + std::string(file)));
   CHECK(before == after);
   StoreOptions cut = TinyOptions(scratch / "store");
   cut.on_corruption = OnCorruption::kCut;
@@ -129,8 +134,8 @@ TEST("a queue whose folder is gone is made again from the log") {
 }
 
 TEST("a full disk refuses the append and stores nothing; when space returns the store goes on") {
-  for (const char* plan : {"reserve:errno=28:after=4:times=2", "write:errno=28:after=3:times=1:path=commitlog", "open:errno=28:after=12:times=1",
-                           "set_length:errno=28:after=2:times=1"}) {
+  for (const char* plan : {"reserve:errno=28:after=4:times=2", "write:errno=28:after=3:times=1:path=commitlog",
+                           "open:errno=28:after=12:times=1", "set_length:errno=28:after=2:times=1"}) {
     Scratch scratch;
     std::shared_ptr<FileSystem> files;
     CHECK(MakeFaultyFileSystem(PosixFileSystem(), plan, &files).ok());
@@ -140,7 +145,8 @@ TEST("a full disk refuses the append and stores nothing; when space returns the 
     if (!store) continue;
     int stored = 0, refused = 0;
     for (int i = 0; i < 300; i++) {
-      const Status status = AppendOne(*store, "orders", stored % 4, Body(stored), nullptr, "t", "k" + std::to_string(stored));
+      const Status status =
+          AppendOne(*store, "orders", stored % 4, Body(stored), nullptr, "t", "k" + std::to_string(stored));
       if (status.ok()) {
         stored++;
       } else {
@@ -238,7 +244,8 @@ TEST("several threads append while others read, and every record is whole") {
       for (int i = 0; i < kEach; i++) {
         AppendOutcome outcome;
         const std::string body = std::to_string(writer) + ":" + std::to_string(i);
-        if (!AppendOne(*store, "orders", writer, body, &outcome, "t", "k" + body).ok() || outcome.queue_offset != i) std::abort();
+        if (!AppendOne(*store, "orders", writer, body, &outcome, "t", "k" + body).ok() || outcome.queue_offset != i)
+          std::abort();
         bool done = false;
         if (i % 500 == 0 && !store->WaitFlushed(outcome.log_offset + outcome.size, &done).ok()) std::abort();
       }
@@ -280,7 +287,8 @@ TEST("a page that can't be read marks its mapping and does not end the process")
 TEST("names that leave the root are refused") {
   Scratch scratch;
   auto store = OpenStore(TinyOptions(scratch / "store"));
-  for (const char* name : {"..", "a/b", "", "a.b", "a b", "\xc3\xa4"}) CHECK_EQ(AppendOne(*store, name, 0, "x").code, Code::kMessageIllegal);
+  for (const char* name : {"..", "a/b", "", "a.b", "a b", "\xc3\xa4"})
+    CHECK_EQ(AppendOne(*store, name, 0, "x").code, Code::kMessageIllegal);
   CHECK(store->Close().ok());
   std::filesystem::create_directory_symlink("/tmp", scratch / "store/consumequeue/evil");
   Status status;
@@ -293,7 +301,8 @@ TEST("a record larger than a segment is refused, and one that just fits is taken
   auto store = OpenStore(TinyOptions(scratch / "store"));
   const int overhead = 91 + 6;
   CHECK(AppendOne(*store, "orders", 0, std::string(16384 - kBlankBytes - overhead, 'x')).ok());
-  CHECK_EQ(AppendOne(*store, "orders", 0, std::string(16384 - kBlankBytes - overhead + 1, 'x')).code, Code::kMessageIllegal);
+  CHECK_EQ(AppendOne(*store, "orders", 0, std::string(16384 - kBlankBytes - overhead + 1, 'x')).code,
+           Code::kMessageIllegal);
   CHECK(AppendOne(*store, "orders", 0, std::string(16384 - kBlankBytes - overhead, 'y')).ok());
   CHECK_EQ(Bodies(*store, "orders", 0).size(), size_t{2});
 }

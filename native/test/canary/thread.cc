@@ -1,4 +1,5 @@
-// A race that ThreadSanitizer must end: two threads add to one plain number. What it says nothing about, it also would not see in the core.
+// A race that ThreadSanitizer must end: two threads add to one plain number. What it says nothing about, it also would
+// not see in the core.
 #include <cstdio>
 #include <thread>
 
