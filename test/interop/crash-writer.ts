@@ -4,7 +4,7 @@
  * Prints `open` when the store is open and `idle` when it has appended all.
  */
 import { openSync, writeSync } from 'node:fs'
-import { type MessageInput, MessageStore } from '#src/index.js'
+import { type MessageInput, MessageStore, type StoreOptions } from '#src/index.js'
 import type { Acknowledged } from './acknowledged.js'
 import { Random } from './random.js'
 import type { Settings } from './store-peer.js'
@@ -21,6 +21,8 @@ export interface WriterOptions {
   count: number
   /** Topics to choose from; each has three queues. */
   topics: number
+  /** Calls on files that stall, as native/core/faulty_file_system.cc has them: death finds the writer there. */
+  faults?: string
   /** Close the store at the end instead of waiting for death. */
   close?: boolean
 }
@@ -28,10 +30,10 @@ export interface WriterOptions {
 const options: WriterOptions = JSON.parse(process.argv[2] as string)
 void write(options)
 
-async function write({ dir, settings, flush, notes, seed, from, count, topics, close }: WriterOptions): Promise<void> {
+async function write({ dir, settings, flush, notes, seed, from, count, topics, faults, close }: WriterOptions): Promise<void> {
   const random = new Random(seed)
   const file = openSync(notes, 'a')
-  const store = await MessageStore.open(dir, { flush, settings })
+  const store = await MessageStore.open(dir, { flush, settings, ...(faults === undefined ? {} : { faults }) } as StoreOptions)
   writeSync(1, 'open\n')
 
   const message = (number: number): MessageInput & { keys: string; topic: string; queueId: number } => ({

@@ -17,6 +17,27 @@ const settings = {
   maxMessageSize: 4096,
 }
 
+/** Every call that makes, fills, syncs or renames a file, or makes room for one. */
+const calls = [
+  'open',
+  'set_length',
+  'reserve',
+  'map',
+  'populate',
+  'write',
+  'sync_data',
+  'sync_file',
+  'sync_dir',
+  'rename',
+  'unlink',
+  'mkdir',
+] as const
+
+/** One of the first such calls lasts for ever; other threads go on. */
+function randomStall(random: Random): string {
+  return `${random.pick(calls)}:after=${random.int(40)}:times=1:delay=60000`
+}
+
 t.test('after a SIGKILL at any moment Java loads the directory and finds every acknowledged message', async (t) => {
   t.comment(`MILLRACE_SEED=${seed}`)
   const random = new Random(seed)
@@ -42,6 +63,7 @@ t.test('after a SIGKILL at any moment Java loads the directory and finds every a
         topics: random.between(1, 30),
         killWithinMs: 60,
         early: 0.2,
+        ...(random.chance(0.5) ? { faults: randomStall(random) } : {}),
         close: random.chance(0.15),
       })
       kills++

@@ -44,6 +44,7 @@ for (const { flush, count } of [
         t.equal(firstDifference(await java.query(queries), found), undefined, `${release}: queries by key`)
         if (release === '4.9.7') t.equal(firstDifference(await java.pull(pulls), pages), undefined, 'pulls, with tags and without')
         t.same(await java.close(), { abortLeft: false })
+        await java.end()
       }
     }
   })
