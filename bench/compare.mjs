@@ -20,7 +20,7 @@ const { values, positionals: names } = parseArgs({
 })
 
 const base = join(root, 'build', 'bench', 'base')
-const dir = join(root, 'build', 'bench', 'data')
+const dir = join(root, 'build', 'bench', 'compare')
 const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim()
 
 const commit = git('rev-parse', '--verify', `${values.base}^{commit}`)

@@ -21,7 +21,7 @@ export async function runTrial(trial, { dir, bytes, env }) {
 
 /**
  * First each candidate once: of those that share a beginning ("Java, …") the best goes on, and whatever comes within a fifth of it. Then `pairs` rounds.
- * Gives name → list of answers, one a round; a candidate that was tried once only has that one, and one that can't run has its error.
+ * Gives name → list of answers, one a round (undefined where it failed, and it is not tried again); a candidate that was tried once has that one.
  */
 export async function runWork(work, { pairs, dir, onStep = () => {} }) {
   need('limit')
@@ -49,10 +49,7 @@ export async function runWork(work, { pairs, dir, onStep = () => {} }) {
   const racing = [...answers.keys()].filter((name) => qualifies(name, work, answers))
   for (const name of racing) answers.set(name, [])
   for (let pair = 0; pair < pairs; pair++) {
-    const round = []
-    for (const name of racing) round.push([name, failures.has(name) ? undefined : await run(name, work.candidates[name])])
-    if (round.some(([, answer]) => answer === undefined)) continue // a pair is whole or none
-    for (const [name, answer] of round) answers.get(name).push(answer)
+    for (const name of racing) answers.get(name).push(failures.has(name) ? undefined : await run(name, work.candidates[name]))
   }
   return { answers, failures, racing: new Set(racing) }
 }
@@ -68,32 +65,27 @@ function qualifies(name, work, answers) {
 
 /** One row's outcome from its work's answers. A target is met when the worse end of the 10–90 % interval meets it. */
 export function judge(work, row, { answers, failures, racing }) {
-  const values = (name, metric = row.metric) => (answers.get(name) ?? []).map((answer) => answer[metric])
+  const values = (name, metric = row.metric) => (answers.get(name) ?? []).map((answer) => answer?.[metric])
   const mine = values(row.ours)
   const lower = row.unit === 'ms' || row.unit === 'stalls'
   const bestOf = (wanted) => {
-    if (answers.has(wanted)) return wanted
-    const names = [...answers.keys()].filter((name) => racing.has(name) && name !== row.ours && family(name) === wanted)
+    if (answers.has(wanted) && !failures.has(wanted)) return wanted
+    const names = [...answers.keys()].filter(
+      (name) => racing.has(name) && !failures.has(name) && name !== row.ours && family(name) === wanted,
+    )
     return names.sort((a, b) => (median(values(b)) - median(values(a))) * (lower ? -1 : 1))[0]
   }
   const comparisons = row.targets.map((target) => {
-    if (mine.length === 0) return { ...target, met: null, why: failures.get(row.ours) ?? 'no whole pair' }
+    if (failures.has(row.ours)) return { ...target, met: null, why: failures.get(row.ours) }
     if (!target.of) return { ...target, ...verdict(mine, target) }
     const peer = bestOf(target.of)
     if (!peer) return { ...target, met: null, why: [...failures].find(([name]) => name.startsWith(target.of))?.[1] ?? 'not run' }
     const theirs = values(peer, target.metric)
-    return {
-      ...target,
-      peer,
-      figure: median(theirs),
-      ...verdict(
-        mine.map((value, i) => (value === theirs[i] ? 1 : value / theirs[i])),
-        target,
-      ),
-    }
+    const ratios = mine.map((value, i) => (value === theirs[i] ? 1 : value / theirs[i]))
+    return { ...target, peer, figure: median(theirs), ...verdict(ratios, target) }
   })
   const limit = work.limit && bestOf(work.limit)
-  const judged = comparisons.filter((comparison) => comparison.met !== undefined)
+  const judged = comparisons.filter(bound)
   return {
     name: `${work.name}: ${row.name}`,
     unit: row.unit,
@@ -133,8 +125,8 @@ export const median = (values) => quantile(values, 0.5)
 
 /** Between the two nearest values, as a line. */
 export function quantile(values, share) {
-  if (values.length === 0) return undefined
-  const sorted = [...values].sort((a, b) => a - b)
+  const sorted = values.filter((value) => value !== undefined).sort((a, b) => a - b)
+  if (sorted.length === 0) return undefined
   const at = share * (sorted.length - 1)
   const below = sorted[Math.floor(at)]
   const above = sorted[Math.ceil(at)]

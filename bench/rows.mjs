@@ -216,7 +216,6 @@ function workers(scaled, scale) {
       'two reading': threads(0, 2),
       'one appending, three reading': threads(1, 3),
     },
-    limit: 'one appending',
     rows: [
       row('two appending', 'two appending', 'appends', [{ of: 'one appending', atLeast: 1 }]),
       row('four appending', 'four appending', 'appends', [{ of: 'one appending', atLeast: 1 }]),

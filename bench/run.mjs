@@ -1,7 +1,7 @@
 // npm run bench [-- NAME… --json --quick --pairs N --dir DIR --list]
 // Prints the rows whose name contains one of the NAMEs (all without one): a table for each kind of work, or with --json one object a line, as soon as
 // they are known.
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { root } from './build.mjs'
@@ -33,8 +33,9 @@ if (values.list) {
   await run(resolve(values.dir))
 }
 
-async function run(dir) {
-  mkdirSync(dir, { recursive: true })
+async function run(parent) {
+  mkdirSync(parent, { recursive: true })
+  const dir = mkdtempSync(join(parent, 'run-'))
   if (values.json) console.log(JSON.stringify({ machine: machine(dir), pairs, quick: values.quick }))
   else console.log(`${machineLine(dir)} · ${pairs} pairs${values.quick ? ' · quick: for a look, not for a claim' : ''}\n`)
   for (const work of chosen) {
