@@ -1,12 +1,12 @@
-import { cp, mkdir, rm } from 'node:fs/promises'
+import { cp, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { MessageStore } from '#src/index.js'
 import { lost, readNotes, summary } from './acknowledged.js'
 import { runWriter } from './crash-peer.js'
 import { Random, rounds, seed } from './random.js'
-import { foundOf, queuesOf } from './rows.js'
-import { StorePeer } from './store-peer.js'
+import { foundOf, queryOf, queuesOf } from './rows.js'
+import { type QueryRequest, StorePeer } from './store-peer.js'
 
 /** So small that nearly every moment lies in the making of some file: a segment holds about 60 messages, a queue file 5, an index file 19 keys. */
 const settings = {
@@ -82,8 +82,14 @@ t.test('after a SIGKILL at any moment Java loads the directory and finds every a
       { count: 0 },
       `millrace finds all ${acknowledged.length} of store ${store}`,
     )
+    const queries = acknowledged.map(({ topic, keys }) => ({ topic, key: keys, maxMessages: 64, begin: 0, end: 4_102_444_800_000 }))
+    const unfound = acknowledged.filter(({ logOffset }, i) => !queryOf(opened, queries[i] as QueryRequest).logOffsets.includes(logOffset))
+    t.same(summary(unfound), { count: 0 }, 'and by their keys')
     await opened.close()
-    await rm(dir, { recursive: true, force: true })
+    const { cleanBefore, answers } = await java.check(dir, settings, queries)
+    t.equal(cleanBefore, true)
+    const unanswered = acknowledged.filter(({ logOffset }, i) => !answers[i]?.includes(logOffset))
+    t.same(summary(unanswered), { count: 0 }, 'as Java does when millrace has closed the store')
   }
   t.comment(`${kills} kills`)
 })

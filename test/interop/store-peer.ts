@@ -75,6 +75,8 @@ export interface Found {
 export interface Checked extends Opened {
   records: Found[]
   queues: QueueRow[]
+  /** Log offsets for each query. */
+  answers: number[][]
 }
 
 export interface FloodOptions {
@@ -163,8 +165,8 @@ export class StorePeer {
   }
 
   /** Loads the store in `dir`, tells what is in it, and destroys it. */
-  check(dir: string, settings: Settings): Promise<Checked> {
-    return this.#ask({ do: 'check', dir, settings })
+  check(dir: string, settings: Settings, queries: readonly QueryRequest[] = []): Promise<Checked> {
+    return this.#ask({ do: 'check', dir, settings, queries })
   }
 
   /** Ends the process. A store still open is left as a crash would leave it. */

@@ -25,7 +25,7 @@ import org.apache.rocketmq.store.PutMessageResult;
  * flood {messages, from, haltAfterMs}   puts them round and round, each with the key "j<number>", and prints every outcome, until killed or, so long after the first, halted
  * records, queues, pull {pulls}, query {queries}    see Reads
  * close                         shut down; answers {abortLeft}
- * check {dir, settings}         load alone, tell records (in brief) and queues, and destroy the directory: give it a copy
+ * check {dir, settings, queries}   load alone, tell records (in brief), queues and answers, and destroy the directory: give it a copy
  */
 public class StorePeer {
   private static final PrintStream ANSWERS = System.out;
@@ -66,7 +66,7 @@ public class StorePeer {
       case "pull": return Reads.each(request.getJSONArray("pulls"), store, Reads::pull);
       case "query": return Reads.each(request.getJSONArray("queries"), store, Reads::query);
       case "close": return close();
-      case "check": return check(request.getString("dir"), request.getJSONObject("settings"));
+      case "check": return check(request.getString("dir"), request.getJSONObject("settings"), request.getJSONArray("queries"));
       default: throw new IllegalArgumentException("no such request: " + request.getString("do"));
     }
   }
@@ -170,7 +170,7 @@ public class StorePeer {
     return Map.of("abortLeft", abortLeft);
   }
 
-  private static Object check(String dir, JSONObject settings) throws Exception {
+  private static Object check(String dir, JSONObject settings, JSONArray queries) throws Exception {
     boolean cleanBefore = !new File(dir, "abort").exists();
     DefaultMessageStore checked = Stores.make(dir, settings);
     Map<String, Object> answer;
@@ -180,6 +180,7 @@ public class StorePeer {
       if (loaded) {
         answer.put("records", Reads.records(checked, Messages::brief));
         answer.put("queues", Reads.queues(checked));
+        answer.put("answers", Reads.each(queries, checked, Reads::query));
       }
     } finally {
       checked.destroy(); // unmaps what hundreds of checks would otherwise keep mapped
