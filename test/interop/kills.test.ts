@@ -41,14 +41,15 @@ function randomStall(random: Random): string {
 t.test('after a SIGKILL at any moment Java loads the directory and finds every acknowledged message', async (t) => {
   t.comment(`MILLRACE_SEED=${seed}`)
   const random = new Random(seed)
-  const java = await StorePeer.start()
-  t.teardown(() => java.end())
+  const peers = [await StorePeer.start('4.9.7'), await StorePeer.start('5.3.3')] as const
+  t.teardown(() => Promise.all(peers.map((peer) => peer.end())))
   const root = t.testdir({})
   let kills = 0
   for (let store = 0; store < 12 * rounds; store++) {
     const dir = join(root, `store-${store}`)
     const notes = join(root, `notes-${store}`)
     await mkdir(dir)
+    const java = peers[store % 4 === 3 ? 1 : 0]
     const flush = random.pick(['async', 'sync'] as const)
     for (let kill = 0; kill < 5; kill++) {
       const from = (await readNotes(notes)).length
