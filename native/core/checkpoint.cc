@@ -14,8 +14,8 @@ constexpr int64_t kMarginMs = 3000;
 constexpr uint64_t kPositionMagic = 0x4D524543504F5331;  // "MRECPOS1"
 constexpr size_t kPositionBytes = 68, kSlotBytes = 512;
 constexpr int64_t kSlotOffsets[2] = {0, 4096};
-constexpr uint64_t kTableMagic = 0x4D52454351554531;  // "MRECQUE1"
-constexpr size_t kTableHeaderBytes = 32;
+constexpr uint64_t kTableMagic = 0x4D52454351554532;  // "MRECQUE2"
+constexpr size_t kTableHeaderBytes = 40;
 constexpr size_t kMaxTableBytes = size_t{1} << 30;
 
 }  // namespace
@@ -157,7 +157,8 @@ Status ReadQueueTable(FileSystem* files, const StorePaths& paths, QueueTable* ta
   if (Get32(bytes.data() + bytes.size() - 4) != Crc32(bytes.data(), bytes.size() - 4)) return Status::Ok();
   table->dispatched = GetI64(bytes.data() + 8);
   table->index_end = GetI64(bytes.data() + 16);
-  const int64_t count = GetI64(bytes.data() + 24);
+  table->index_files = GetI64(bytes.data() + 24);
+  const int64_t count = GetI64(bytes.data() + 32);
   const uint8_t *p = bytes.data() + kTableHeaderBytes, *end = bytes.data() + bytes.size() - 4;
   for (int64_t i = 0; i < count && end - p >= 33; i++) {
     const size_t topic_bytes = p[0];
@@ -175,7 +176,8 @@ Status WriteQueueTable(FileSystem* files, const StorePaths& paths, const QueueTa
   Put64(bytes.data(), kTableMagic);
   Put64(bytes.data() + 8, static_cast<uint64_t>(table.dispatched));
   Put64(bytes.data() + 16, static_cast<uint64_t>(table.index_end));
-  Put64(bytes.data() + 24, table.rows.size());
+  Put64(bytes.data() + 24, static_cast<uint64_t>(table.index_files));
+  Put64(bytes.data() + 32, table.rows.size());
   for (const auto& row : table.rows) {
     const size_t at = bytes.size();
     bytes.resize(at + 33 + row.topic.size());

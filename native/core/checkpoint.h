@@ -62,8 +62,9 @@ struct QueueRow {
   int32_t last_size;
 };
 struct QueueTable {
-  int64_t dispatched = 0;  // the position it belongs to
-  int64_t index_end = -1;  // log offset of the last record that the index knows; -1 for none
+  int64_t dispatched = 0;   // the position it belongs to
+  int64_t index_end = -1;   // log offset of the last record that the index knows; -1 for none
+  int64_t index_files = 0;  // how many there were
   std::vector<QueueRow> rows;
 };
 Status ReadQueueTable(FileSystem* files, const StorePaths& paths, QueueTable* table, bool* exists);

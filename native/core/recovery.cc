@@ -369,6 +369,11 @@ Status Recovery::MinOffset(ConsumeQueue* queue, int64_t max, int64_t* min) {
 }
 
 Status Recovery::Apply() {
+  // A log that was cut ends before what the table speaks of: its queues are looked at unit by unit.
+  if (end_ < dispatch_from_) {
+    in_.has_table = false;
+    dispatch_from_ = end_;
+  }
   // 1. Queues that the table of the last checkpoint speaks of: their units below the position are known without reading
   // the log.
   std::unordered_map<ConsumeQueue*, const QueueRow*> rows;
@@ -384,9 +389,12 @@ Status Recovery::Apply() {
         bool there = false;
         if (queue->has_files() && row.max_offset <= queue->files_end())
           MILLRACE_RETURN_IF_ERROR(ReadUnit(state, row.max_offset - 1, &unit, &there));
-        if (!there || unit.log_offset != row.last_log_offset || unit.size != row.last_size) {
-          MILLRACE_RETURN_IF_ERROR(MarkGap(
-              state, queue->has_files() ? "its last unit is not the one that was there" : "its files are missing"));
+        // A first file that is gone takes numbers with it that the log may still have.
+        const bool beheaded = queue->has_files() && row.min_offset < queue->files_begin();
+        if (beheaded || !there || unit.log_offset != row.last_log_offset || unit.size != row.last_size) {
+          MILLRACE_RETURN_IF_ERROR(MarkGap(state, beheaded             ? "its first file is missing"
+                                                  : queue->has_files() ? "its last unit is not the one that was there"
+                                                                       : "its files are missing"));
         } else {
           state.cursor = row.max_offset;
         }
@@ -403,8 +411,9 @@ Status Recovery::Apply() {
   bool index_whole = false;
   if (in_.index->enabled() && !in_.read_only) {
     const int64_t index_end = in_.index->end_log_offset();
-    if (in_.rebuild_index ||
-        (in_.has_table && in_.table.index_end >= 0 && (index_end < in_.table.index_end || index_end >= end_))) {
+    if (in_.rebuild_index || (in_.has_table && in_.table.index_end >= 0 &&
+                              (index_end < in_.table.index_end || index_end >= end_ ||
+                               static_cast<int64_t>(in_.index->files().size()) < in_.table.index_files))) {
       MILLRACE_RETURN_IF_ERROR(in_.index->RemoveAll());
       index_from = LogMin();
       index_whole = !whole_log_;

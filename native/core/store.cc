@@ -561,6 +561,7 @@ Status Store::WriteCheckpoints(bool closing) {
     std::lock_guard lock(append_mutex_);
     const int64_t index_end = index_.end_log_offset();
     if (index_end < end) table.index_end = index_end;
+    table.index_files = static_cast<int64_t>(index_.files().size());
   }
   for (ConsumeQueue* queue : queues_.All()) {
     int64_t max = 0, min = 0;

@@ -77,20 +77,20 @@ export class AppendBlock {
   put(message: MessageInput): boolean {
     if (message === null || typeof message !== 'object') throw storeError('INVALID_ARGUMENT', { what: 'message', value: message, allowed: 'an object' })
     const { body, keys, properties } = message
-    const tags = message.tags ?? ''
+    const tags = message.tags === undefined ? '' : message.tags
     if (typeof tags !== 'string') throw storeError('INVALID_ARGUMENT', { what: 'tags', value: tags, allowed: 'a string' })
     const queue = this.#queues.of(message.topic, message.queueId ?? 0, true)
     const at = this.#used
     const start = at >> 2
 
-    const text = typeof body === 'string' ? encoder.encode(body) : (body ?? undefined)
+    const text = typeof body === 'string' ? encoder.encode(body) : body
     if (text !== undefined && !(text instanceof Uint8Array))
       throw storeError('INVALID_ARGUMENT', { what: 'body', value: body, allowed: 'a Uint8Array or a string' })
     const bodyBytes = text === undefined ? 0 : text.length
     const outside = bodyBytes >= OUTSIDE_BODY_BYTES && this.#allowOutside
-    const keyText = keys === undefined || keys === null ? '' : typeof keys === 'string' ? keys : joinKeys(keys)
+    const keyText = keys === undefined ? '' : typeof keys === 'string' ? keys : joinKeys(keys)
     let characters = tags.length + keyText.length
-    if (properties !== undefined && properties !== null) characters += countProperties(properties)
+    if (properties !== undefined) characters += countProperties(properties)
     if (characters > MAX_PROPERTY_BYTES) throw storeError('PROPERTIES_SIZE_EXCEEDED', { bytes: characters })
     // The room that is certainly enough; a string takes three bytes a character at most.
     const room = HEAD_BYTES + 2 * HOST_BYTES + 3 * characters + (outside ? 0 : bodyBytes) + 16
@@ -115,7 +115,7 @@ export class AppendBlock {
     const keysAt = cursor
     if (keyText !== '') cursor = this.#putString(cursor, keyText, 'keys')
     const propertiesAt = cursor
-    if (properties !== undefined && properties !== null) cursor = this.#putProperties(cursor, properties)
+    if (properties !== undefined) cursor = this.#putProperties(cursor, properties)
     const bodyAt = cursor
     if (text !== undefined && !outside) {
       this.#bytes.set(text, cursor)
@@ -222,14 +222,14 @@ export class AppendBlock {
   }
 }
 
-/** Characters of all names and values, with what stands between them. */
+/** Characters of all names and values, and what ends each name: the least that they take in bytes. */
 function countProperties(properties: Readonly<Record<string, string>>): number {
-  if (typeof properties !== 'object') throw storeError('INVALID_ARGUMENT', { what: 'properties', value: properties, allowed: 'an object of strings' })
+  if (properties === null || typeof properties !== 'object') throw storeError('INVALID_ARGUMENT', { what: 'properties', value: properties, allowed: 'an object of strings' })
   let characters = 0
   for (const name in properties) {
     const value = properties[name]
     if (typeof value !== 'string') throw storeError('INVALID_ARGUMENT', { what: `properties.${name}`, value, allowed: 'a string' })
-    characters += name.length + value.length + 2
+    characters += name.length + value.length + 1
   }
   return characters
 }

@@ -41,6 +41,8 @@ interface Unflushed {
   readonly result: Appended
   readonly resolve: Resolve
   readonly deadline: number
+  /** A replica is waited for afterwards. */
+  readonly replicate: boolean
 }
 
 /** An append that has not begun: too much was waiting. */
@@ -123,7 +125,7 @@ export class Appender {
     const last = results.at(-1)
     if (last === undefined || options?.wait === false) return results
     if (this.#options.synchronous) {
-      const settled = await new Promise<AppendResult>((resolve) => this.#waitForFlush(last, resolve))
+      const settled = await new Promise<AppendResult>((resolve) => this.#waitForFlush(last, resolve, false))
       for (const result of results) result.status = settled.status
     }
     if (this.#options.replication !== undefined) for (const result of results) await this.#replicated(result)
@@ -160,7 +162,7 @@ export class Appender {
       } else {
         const result = this.#answer(block, at, hosts[i])
         if (!waits[i]) resolve(result)
-        else if (synchronous) this.#waitForFlush(result, resolve)
+        else if (synchronous) this.#waitForFlush(result, resolve, replication !== undefined)
         else if (replication !== undefined) this.#replicated(result).then(resolve)
         else resolve(result)
       }
@@ -175,12 +177,12 @@ export class Appender {
     const unflushed = this.#unflushed
     let i = this.#settled
     for (; i < unflushed.length; i++) {
-      const { result, resolve } = unflushed[i] as Unflushed
+      const { result, resolve, replicate } = unflushed[i] as Unflushed
       if (result.logOffset + result.size > flushed && error === undefined) break
       this.#unflushedBytes -= result.size
       if (result.logOffset + result.size > flushed) result.status = 'FLUSH_DISK_TIMEOUT'
-      if (this.#options.replication === undefined) resolve(result)
-      else this.#replicated(result).then(resolve)
+      if (replicate) this.#replicated(result).then(resolve)
+      else resolve(result)
     }
     this.#advance(i)
   }
@@ -264,8 +266,8 @@ export class Appender {
     )
   }
 
-  #waitForFlush(result: Appended, resolve: Resolve): void {
-    this.#unflushed.push({ result, resolve, deadline: Date.now() + this.#options.timeoutMs })
+  #waitForFlush(result: Appended, resolve: Resolve, replicate: boolean): void {
+    this.#unflushed.push({ result, resolve, replicate, deadline: Date.now() + this.#options.timeoutMs })
     this.#unflushedBytes += result.size
     if (this.#unflushed.length - this.#settled > 1) return
     binding.hold(this.#store, true)
