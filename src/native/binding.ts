@@ -113,7 +113,7 @@ export interface Binding {
     maxBytes: number,
     mode: number,
     tags: NativeTags | undefined,
-    numbers: Float64Array
+    numbers: Float64Array,
   ): Buffer | undefined
   pullCold(
     store: NativeStore,
@@ -122,7 +122,7 @@ export interface Binding {
     maxMessages: number,
     maxBytes: number,
     mode: number,
-    tags: NativeTags | undefined
+    tags: NativeTags | undefined,
   ): Promise<{ numbers: Float64Array; value?: Buffer }>
   /** The units of the last pull that did not point to a record of their queue. */
   mismatches(store: NativeStore): UnitMismatch[]

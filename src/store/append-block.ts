@@ -75,7 +75,8 @@ export class AppendBlock {
    * Throws MESSAGE_ILLEGAL or INVALID_ARGUMENT for what no store would take, and leaves the block as it was.
    */
   put(message: MessageInput): boolean {
-    if (message === null || typeof message !== 'object') throw storeError('INVALID_ARGUMENT', { what: 'message', value: message, allowed: 'an object' })
+    if (message === null || typeof message !== 'object')
+      throw storeError('INVALID_ARGUMENT', { what: 'message', value: message, allowed: 'an object' })
     const { body, keys, properties } = message
     const tags = message.tags === undefined ? '' : message.tags
     if (typeof tags !== 'string') throw storeError('INVALID_ARGUMENT', { what: 'tags', value: tags, allowed: 'a string' })
@@ -194,7 +195,8 @@ export class AppendBlock {
       }
       if (i === length) return at + length
     }
-    if (text.includes('\u0002')) throw storeError('MESSAGE_ILLEGAL', { reason: `${what} contains the character U+0002, which ends a property` })
+    if (text.includes('\u0002'))
+      throw storeError('MESSAGE_ILLEGAL', { reason: `${what} contains the character U+0002, which ends a property` })
     return at + encoder.encodeInto(text, bytes.subarray(at)).written
   }
 
@@ -202,8 +204,13 @@ export class AppendBlock {
     let cursor = at
     for (const name in properties) {
       if (name === 'TAGS' || name === 'KEYS')
-        throw storeError('INVALID_ARGUMENT', { what: `properties.${name}`, value: properties[name], allowed: `the field '${name.toLowerCase()}' instead` })
-      if (name === '' || name.includes('\u0001')) throw storeError('MESSAGE_ILLEGAL', { reason: `a property's name is empty or contains U+0001` })
+        throw storeError('INVALID_ARGUMENT', {
+          what: `properties.${name}`,
+          value: properties[name],
+          allowed: `the field '${name.toLowerCase()}' instead`,
+        })
+      if (name === '' || name.includes('\u0001'))
+        throw storeError('MESSAGE_ILLEGAL', { reason: `a property's name is empty or contains U+0001` })
       if (cursor > at) this.#bytes[cursor++] = PROPERTY_END
       cursor = this.#putString(cursor, name, 'a property name')
       this.#bytes[cursor++] = NAME_END
@@ -224,7 +231,8 @@ export class AppendBlock {
 
 /** Characters of all names and values, and what ends each name: the least that they take in bytes. */
 function countProperties(properties: Readonly<Record<string, string>>): number {
-  if (properties === null || typeof properties !== 'object') throw storeError('INVALID_ARGUMENT', { what: 'properties', value: properties, allowed: 'an object of strings' })
+  if (properties === null || typeof properties !== 'object')
+    throw storeError('INVALID_ARGUMENT', { what: 'properties', value: properties, allowed: 'an object of strings' })
   let characters = 0
   for (const name in properties) {
     const value = properties[name]
@@ -237,7 +245,8 @@ function countProperties(properties: Readonly<Record<string, string>>): number {
 function joinKeys(keys: readonly string[]): string {
   if (!Array.isArray(keys)) throw storeError('INVALID_ARGUMENT', { what: 'keys', value: keys, allowed: 'a string or an array of strings' })
   for (const key of keys)
-    if (typeof key !== 'string' || key.includes(' ')) throw storeError('INVALID_ARGUMENT', { what: 'keys', value: key, allowed: 'strings without a space' })
+    if (typeof key !== 'string' || key.includes(' '))
+      throw storeError('INVALID_ARGUMENT', { what: 'keys', value: key, allowed: 'strings without a space' })
   return keys.length === 1 ? (keys[0] as string) : keys.join(' ')
 }
 

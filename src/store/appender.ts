@@ -223,8 +223,13 @@ export class Appender {
     else if (this.#resolves.length === 1) queueMicrotask(this.#commitTick)
   }
 
-  #writeBatch(messages: readonly MessageInput[], options: AppendBatchOptions | undefined, wait: number): { results: Appended[]; flags: number } {
-    if (!Array.isArray(messages)) throw storeError('INVALID_ARGUMENT', { what: 'messages', value: messages, allowed: 'an array of messages' })
+  #writeBatch(
+    messages: readonly MessageInput[],
+    options: AppendBatchOptions | undefined,
+    wait: number,
+  ): { results: Appended[]; flags: number } {
+    if (!Array.isArray(messages))
+      throw storeError('INVALID_ARGUMENT', { what: 'messages', value: messages, allowed: 'an array of messages' })
     this.commit()
     if (messages.length === 0) return { results: [], flags: 0 }
     let mode = MODE_ALL_OR_NOTHING | wait
@@ -262,7 +267,7 @@ export class Appender {
       block.queueOffset(at),
       block.size(at),
       block.storeTimestamp(at),
-      storeHost === undefined ? this.#options.hostHex : hostHex(storeHost)
+      storeHost === undefined ? this.#options.hostHex : hostHex(storeHost),
     )
   }
 

@@ -67,7 +67,7 @@ export class CommitLog {
       populatedBytes: numbers[8] as number,
       copied: numbers[9] as number,
       written: numbers[10] as number,
-      refaultedPages: numbers[11] as number
+      refaultedPages: numbers[11] as number,
     }
   }
 
@@ -78,7 +78,13 @@ export class CommitLog {
   }
 
   /** Every record that starts in [from, to), in order. */
-  async *records({ from = this.minOffset, to = Number.MAX_SAFE_INTEGER }: { from?: number; to?: number } = {}): AsyncIterableIterator<Message> {
+  async *records({
+    from = this.minOffset,
+    to = Number.MAX_SAFE_INTEGER,
+  }: {
+    from?: number
+    to?: number
+  } = {}): AsyncIterableIterator<Message> {
     check('from', from)
     check('to', to)
     let offset = from

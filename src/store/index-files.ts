@@ -20,7 +20,8 @@ export class IndexFiles {
 
   /** Log offsets of the messages of a topic with a key (or unique id) whose store time lies in [begin, end], newest first. */
   query(topic: string, key: string, { limit = MAX_ANSWERS, begin = 0, end = Number.MAX_SAFE_INTEGER } = {}): number[] {
-    if (typeof topic !== 'string' || typeof key !== 'string') throw storeError('INVALID_ARGUMENT', { what: 'key', value: key, allowed: 'a topic and a key' })
+    if (typeof topic !== 'string' || typeof key !== 'string')
+      throw storeError('INVALID_ARGUMENT', { what: 'key', value: key, allowed: 'a topic and a key' })
     return binding.queryIndex(this.#native, topic, key, limit, begin, end)
   }
 }

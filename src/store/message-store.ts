@@ -27,7 +27,7 @@ import type {
   RecoveryReport,
   StoreHandle,
   StoreState,
-  UnitDamage
+  UnitDamage,
 } from './types.js'
 
 const STATES: readonly StoreState[] = ['opening', 'open', 'failed', 'closing', 'closed']
@@ -91,7 +91,7 @@ export class MessageStore {
       replication: options.replication,
       onAppended: () => {
         if (this.#appended.size > 0) for (const wake of this.#appended) wake()
-      }
+      },
     })
     this.#reader = new Reader(this.#native, this.#queues, this.readOnly, options.onDamage ?? warn)
     this.commitLog = new CommitLog(this.#native, info)
@@ -188,7 +188,11 @@ export class MessageStore {
   async messageById(messageId: string): Promise<Message | undefined> {
     const id = typeof messageId === 'string' ? decodeMessageId(messageId) : undefined
     if (id === undefined)
-      throw storeError('INVALID_ARGUMENT', { what: 'messageId', value: messageId, allowed: '32 or 56 hexadecimal digits of an offset message id' })
+      throw storeError('INVALID_ARGUMENT', {
+        what: 'messageId',
+        value: messageId,
+        allowed: '32 or 56 hexadecimal digits of an offset message id',
+      })
     return this.messageAt(Number(id.logOffset))
   }
 
@@ -213,7 +217,7 @@ export class MessageStore {
         topic: flat[i] as string,
         queueId: flat[i + 1] as number,
         minOffset: flat[i + 2] as number,
-        maxOffset: flat[i + 3] as number
+        maxOffset: flat[i + 3] as number,
       })
     }
     return queues
@@ -279,7 +283,10 @@ export class MessageStore {
 }
 
 function warn({ topic, queueId, queueOffset, logOffset, reason }: UnitDamage): void {
-  process.emitWarning(`unit ${queueOffset} of queue ${queueId} of topic '${topic}' (log offset ${logOffset}) ${reason}; it is not delivered`, {
-    code: 'MILLRACE_QUEUE_DAMAGE'
-  })
+  process.emitWarning(
+    `unit ${queueOffset} of queue ${queueId} of topic '${topic}' (log offset ${logOffset}) ${reason}; it is not delivered`,
+    {
+      code: 'MILLRACE_QUEUE_DAMAGE',
+    },
+  )
 }

@@ -9,10 +9,16 @@ const LOOK_MS = 10
 export async function* followMessages(
   store: MessageStore,
   { topic, queueId, from, tags, filter, follow = false, signal, batch = 32 }: MessagesOptions,
-  appended: Set<() => void>
+  appended: Set<() => void>,
 ): AsyncIterableIterator<Message> {
   let offset = from ?? store.bounds(topic, queueId).minOffset
-  const options = { topic, queueId, maxMessages: batch, ...(tags === undefined ? {} : { tags }), ...(filter === undefined ? {} : { filter }) }
+  const options = {
+    topic,
+    queueId,
+    maxMessages: batch,
+    ...(tags === undefined ? {} : { tags }),
+    ...(filter === undefined ? {} : { filter }),
+  }
   while (signal?.aborted !== true) {
     const page = await store.pull({ ...options, offset })
     for (const message of page.messages) {

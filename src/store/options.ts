@@ -114,7 +114,7 @@ export function checkOptions(directory: string, options: StoreOptions & FaultOpt
       maxDiskBytes: all.maxTransferBytesOnMessageInDisk,
       maxDiskCount: all.maxTransferCountOnMessageInDisk,
       memoryRatio: all.accessMessageInMemoryMaxRatio,
-      faults: options.faults
+      faults: options.faults,
     },
     policy,
     maxWaitingAppends: positive('maxWaitingAppends', options.maxWaitingAppends, 100_000),
@@ -122,7 +122,7 @@ export function checkOptions(directory: string, options: StoreOptions & FaultOpt
     whenFull: options.whenFull ?? 'wait',
     replication: options.replication,
     onProgress: options.onProgress,
-    onDamage: options.onDamage
+    onDamage: options.onDamage,
   }
 }
 

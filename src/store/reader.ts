@@ -18,7 +18,7 @@ const STATUSES: readonly PullStatus[] = [
   'OFFSET_OVERFLOW_ONE',
   'OFFSET_TOO_SMALL',
   'NO_MATCHED_LOGIC_QUEUE',
-  'NO_MESSAGE_IN_QUEUE'
+  'NO_MESSAGE_IN_QUEUE',
 ]
 
 const NUMBERS = binding.constants.pullNumbers
@@ -68,7 +68,7 @@ export class Reader {
       nextOffset: numbers[NEXT] as number,
       minOffset: numbers[MIN] as number,
       maxOffset: numbers[MAX] as number,
-      suggestPullingFromSlave: numbers[SUGGEST] === 1
+      suggestPullingFromSlave: numbers[SUGGEST] === 1,
     }
     return options.filter === undefined ? result : this.#filtered(options, options.filter, result)
   }
@@ -84,7 +84,7 @@ export class Reader {
       nextOffset: numbers[NEXT] as number,
       minOffset: numbers[MIN] as number,
       maxOffset: numbers[MAX] as number,
-      suggestPullingFromSlave: numbers[SUGGEST] === 1
+      suggestPullingFromSlave: numbers[SUGGEST] === 1,
     }
   }
 
@@ -100,12 +100,13 @@ export class Reader {
       nextOffset: numbers[NEXT] as number,
       minOffset: numbers[MIN] as number,
       maxOffset: numbers[MAX] as number,
-      suggestPullingFromSlave: numbers[SUGGEST] === 1
+      suggestPullingFromSlave: numbers[SUGGEST] === 1,
     }
   }
 
   #run(options: PullOptions, mode: number): Raw | Promise<Raw> {
-    if (options === null || typeof options !== 'object') throw storeError('INVALID_ARGUMENT', { what: 'options', value: options, allowed: 'an object' })
+    if (options === null || typeof options !== 'object')
+      throw storeError('INVALID_ARGUMENT', { what: 'options', value: options, allowed: 'an object' })
     const { topic, queueId, offset, maxBytes = 0 } = options
     const maxMessages = Math.min(options.maxMessages ?? 32, MAX_RANGES)
     check('offset', offset, 0)
@@ -170,9 +171,11 @@ export class Reader {
 }
 
 function check(what: string, value: number, least: number): void {
-  if (!Number.isSafeInteger(value) || value < least) throw storeError('INVALID_ARGUMENT', { what, value, allowed: `a whole number from ${least}` })
+  if (!Number.isSafeInteger(value) || value < least)
+    throw storeError('INVALID_ARGUMENT', { what, value, allowed: `a whole number from ${least}` })
 }
 
 function noFilter(options: PullOptions): void {
-  if (options?.filter !== undefined) throw storeError('INVALID_ARGUMENT', { what: 'filter', value: options.filter, allowed: 'only pull() decodes messages for a filter' })
+  if (options?.filter !== undefined)
+    throw storeError('INVALID_ARGUMENT', { what: 'filter', value: options.filter, allowed: 'only pull() decodes messages for a filter' })
 }
