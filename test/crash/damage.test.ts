@@ -121,7 +121,7 @@ async function holds(t: Test, store: MessageStore, count: number, what: string):
 
 async function holdsAndGoesOn(t: Test, directory: string, store: MessageStore, count: number, what: string): Promise<void> {
   await holds(t, store, count, what)
-  for (let i = 0; i < 40; i++) await store.append(message(count + i))
+  await store.appendBatch(Array.from({ length: 40 }, (_, i) => message(count + i)))
   await store.close()
   const again = await openAt(t, directory, { settings })
   t.match(again.recovery, { cleanBefore: true, torn: undefined, rebuiltQueues: [] }, `${what}: clean afterwards`)
@@ -148,7 +148,7 @@ t.test('a torn tail is cut where it begins, and reported', async (t) => {
     ['its log offset is another', (path, at) => flip(path, at + 30)],
   ]
   for (const [what, harm] of cases) {
-    for (const from of [DURABLE, DURABLE + AFTER - 1, DURABLE + random.int(AFTER)]) {
+    for (const from of [DURABLE + random.int(AFTER - 1), DURABLE + AFTER - 1]) {
       const { directory, results } = await crashed(t)
       const { logOffset, size } = results[from] as AppendResult
       await harm(segmentOf(directory, logOffset), logOffset % SEGMENT, size)
@@ -188,7 +188,7 @@ t.test('the last message torn over the end of a segment, and a segment that hold
 })
 
 t.test('damage before the durable position refuses to open and changes no byte; readOnly and cut are the ways on', async (t) => {
-  for (let round = 0; round < 6 * rounds; round++) {
+  for (let round = 0; round < 3 * rounds; round++) {
     for (const closed of [false, true]) {
       const { directory, results, durable } = await crashed(t, closed)
       const last = Math.floor((results[durable - 1] as AppendResult).logOffset / SEGMENT)

@@ -1,6 +1,5 @@
 /** A store that is open for reading while another process writes it, and while that one is killed. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { join } from 'node:path'
 import t from 'tap'
 import { MessageStore } from '#src/index.js'
 import { type Acknowledged, lost, readNotes, summary } from '../interop/acknowledged.js'
@@ -22,8 +21,8 @@ const settings = {
 
 t.test('a reader sees what another process appends: new messages, new segments, new queues', async (t) => {
   const random = new Random(seed)
-  const root = t.testdir({})
-  const [dir, notes] = [join(root, 'store'), join(root, 'notes')]
+  const dir = newDirectory(t)
+  const notes = `${dir}.notes`
   await runWriter({ dir, settings, notes, random, flush: 'async', from: 0, count: 20, topics: 1, killWithinMs: 0, close: true })
   for (const close of [true, false]) {
     const reader = await MessageStore.open(dir, { settings, readOnly: true })
@@ -99,8 +98,8 @@ t.test('a reader in the process of the writer follows it over segments, and outl
 
 t.test('a reader that opens while a writer is killed finds no damage in what is only unfinished', async (t) => {
   const random = new Random(seed + 1)
-  const root = t.testdir({})
-  const [dir, notes] = [join(root, 'store'), join(root, 'notes')]
+  const dir = newDirectory(t)
+  const notes = `${dir}.notes`
   await runWriter({ dir, settings, notes, random, flush: 'async', from: 0, count: 100, topics: 3, killWithinMs: 0, close: true })
   let opened = 0
   for (let round = 0; round < 3 * rounds; round++) {

@@ -18,8 +18,13 @@ const roots = new WeakMap<Test, { root: string; directories: number }>()
 
 /** A directory of the test's own that does not exist yet. */
 export function newDirectory(t: Test): string {
-  const of = roots.get(t) ?? { root: t.testdir({}), directories: 0 }
-  roots.set(t, of)
+  let of = roots.get(t)
+  if (of === undefined) {
+    // tap removes the directory before it runs teardowns, unless the first teardown was there before the directory: stores close first.
+    t.teardown(() => {})
+    of = { root: t.testdir({}), directories: 0 }
+    roots.set(t, of)
+  }
   return join(of.root, `store-${of.directories++}`)
 }
 

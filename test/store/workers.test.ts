@@ -23,7 +23,7 @@ for (const flush of ['async', 'sync'] as const) {
   t.test(`two workers append to one store while its opener appends and reads (${flush})`, async (t) => {
     const directory = newDirectory(t)
     const store = await openAt(t, directory, { flush, settings })
-    const count = flush === 'sync' ? 320 : 2000
+    const count = flush === 'sync' ? 160 : 2000
     const stop = new AbortController()
     const read = async (topic: string): Promise<string[]> => {
       const bodies: string[] = []
@@ -54,7 +54,7 @@ t.test('a worker that is terminated in the middle of appends leaves the store an
   for (const flush of ['async', 'sync'] as const) {
     const directory = newDirectory(t)
     const store = await openAt(t, directory, { flush, settings })
-    const many = 12 * rounds
+    const many = 6 * rounds
     const acknowledged = new Int32Array(new SharedArrayBuffer(4 * (many + 1)))
     const survivor = start({ handle: store.handle, topic: 'survivor', acknowledged, slot: many })
     for (let slot = 0; slot < many; slot++) {
