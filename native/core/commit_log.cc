@@ -28,6 +28,10 @@ Status CommitLog::Load() {
     bool exists = false;
     MILLRACE_RETURN_IF_ERROR(files_->Stat(path, &info, &exists));
     if (!exists) continue;  // another process's retention
+    if (info.bytes == 0 && &entry == &entries.back()) {
+      empty_last_ = path;  // 5.x removes it, 4.9 refuses to start
+      continue;
+    }
     if (info.bytes != options_.segment_bytes)
       return Status::Error(Code::kSegmentSizeMismatch,
                            "has " + std::to_string(info.bytes) + " bytes, and mappedFileSizeCommitLog is " +

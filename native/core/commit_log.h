@@ -83,6 +83,9 @@ class CommitLog {
   // Writes [from, to) again, because a sync that failed may have left it clean in memory and absent from the disk.
   Status Rewrite(int64_t from, int64_t to);
 
+  // The last file, if it has no length yet: it holds nothing.
+  const std::string& empty_last() const { return empty_last_; }
+
   const SegmentKeeper& keeper() const { return keeper_; }
   int64_t copied_appends() const { return copied_; }
   int64_t written_appends() const { return written_; }
@@ -101,6 +104,7 @@ class CommitLog {
   mutable std::mutex segments_mutex_;
   std::shared_ptr<const SegmentList> segments_;
   std::atomic<bool> directory_dirty_{false};
+  std::string empty_last_;
 
   int64_t end_ = 0;
   std::shared_ptr<Segment> tail_;  // the segment that end_ lies in; null before the first

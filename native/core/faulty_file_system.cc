@@ -115,6 +115,7 @@ class Faulty final : public FileSystem {
     return inner_->Stat(path, info, exists);
   }
   Status Lock(int fd, bool* taken, int64_t* holder) override { return inner_->Lock(fd, taken, holder); }
+  void Unlock(int fd) override { inner_->Unlock(fd); }
 
  private:
   std::string PathOf(int fd) {

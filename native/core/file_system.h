@@ -73,6 +73,7 @@ class FileSystem {
   // A whole-file exclusive lock on byte 0 that other processes and other opens of this process meet. *taken = false
   // when somebody has it; *holder is then its process id, or 0 where the platform can't tell.
   virtual Status Lock(int fd, bool* taken, int64_t* holder) = 0;
+  virtual void Unlock(int fd) = 0;
 };
 
 // The real one; lives as long as the process.

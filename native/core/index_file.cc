@@ -228,6 +228,10 @@ Status IndexFiles::Load() {
     FileInfo info;
     MILLRACE_RETURN_IF_ERROR(files_->Stat(path, &info, &exists));
     if (!exists) continue;
+    if (info.bytes == 0 && &entry == &entries.back()) {
+      empty_last_ = path;
+      continue;
+    }
     if (list.empty() && !options_.sizes_given && IndexSizes::FromLength(info.bytes, &options_.sizes))
       options_.sizes_given = true;
     if (info.bytes != options_.sizes.file_bytes())

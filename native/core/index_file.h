@@ -119,6 +119,8 @@ class IndexFiles {
 
   // Opens what is there. A length that is not that of the sizes is kIndexSizeUnknown, and nothing is touched.
   Status Load();
+  // The last file, if it has no length yet: it holds nothing.
+  const std::string& empty_last() const { return empty_last_; }
   bool enabled() const { return options_.enabled; }
   const IndexSizes& sizes() const { return options_.sizes; }
 
@@ -152,7 +154,7 @@ class IndexFiles {
   mutable std::mutex mutex_;  // the list
   std::vector<std::shared_ptr<IndexFile>> list_;
   std::shared_ptr<IndexFile> next_;  // prepared for when the last one is full
-  std::string last_name_;
+  std::string last_name_, empty_last_;
   std::atomic<bool> directory_dirty_{false};
   size_t first_unsynced_ = 0;  // with the list
 };

@@ -98,6 +98,14 @@ int LockFirstByte(int fd, bool* taken, int64_t* holder) {
   return 0;
 }
 
+void UnlockFirstByte(int fd) {
+  struct flock lock = {};
+  lock.l_type = F_UNLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_len = 1;
+  fcntl(fd, F_OFD_SETLK, &lock);
+}
+
 void NameThread(const char* name) { pthread_setname_np(pthread_self(), name); }
 
 #else  // macOS
@@ -159,6 +167,8 @@ int LockFirstByte(int fd, bool* taken, int64_t* holder) {
   if (fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0) *holder = lock.l_pid;
   return 0;
 }
+
+void UnlockFirstByte(int) {}  // a record lock is not inherited by a child
 
 void NameThread(const char* name) { pthread_setname_np(name); }
 

@@ -33,6 +33,9 @@ bool Resident(const void* address, size_t bytes);
 // macOS: a record lock and a table of the process. Returns 0, or an errno; *holder as in FileSystem::Lock.
 int LockFirstByte(int fd, bool* taken, int64_t* holder);
 
+// Gives the lock back at once, though a child that is being spawned may hold a copy of the descriptor until its exec.
+void UnlockFirstByte(int fd);
+
 // A name for the calling thread in debuggers and profiles, at most 15 bytes.
 void NameThread(const char* name);
 

@@ -204,6 +204,8 @@ class Posix final : public FileSystem {
   Status Lock(int fd, bool* taken, int64_t* holder) override {
     return FromErrno("fcntl", platform::LockFirstByte(fd, taken, holder));
   }
+
+  void Unlock(int fd) override { platform::UnlockFirstByte(fd); }
 };
 
 }  // namespace

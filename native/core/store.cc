@@ -55,7 +55,7 @@ int64_t FoundLength(FileSystem* files, const std::string& directory, int depth) 
     } else if (depth == 0 && entry.kind == DirectoryEntry::Kind::kFile && ParseSegmentName(entry.name, &from)) {
       FileInfo info;
       bool exists = false;
-      if (files->Stat(path, &info, &exists).ok() && exists) return info.bytes;
+      if (files->Stat(path, &info, &exists).ok() && exists && info.bytes > 0) return info.bytes;
     }
   }
   return 0;
@@ -88,7 +88,10 @@ Store::Store(FileSystem* files, StoreOptions options, StorePaths paths)
 
 Store::~Store() {
   StopThreads();
-  if (lock_fd_ >= 0) files_->Close(lock_fd_);
+  if (lock_fd_ >= 0) {
+    files_->Unlock(lock_fd_);
+    files_->Close(lock_fd_);
+  }
 }
 
 Status Store::Open(FileSystem* files, StoreOptions options, std::shared_ptr<Store>* out) {
@@ -187,6 +190,12 @@ Status Store::Recover(bool log_exists) {
     MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, paths_.queues, true, &made));
     MILLRACE_RETURN_IF_ERROR(queues_.Start());
     MILLRACE_RETURN_IF_ERROR(RemoveLeftovers());
+    // What a Java store left behind that died between making a file and giving it its length.
+    for (const auto& path : {log_.empty_last(), index_.empty_last()}) {
+      if (path.empty()) continue;
+      MILLRACE_RETURN_IF_ERROR(files_->Unlink(path));
+      report_.leftovers.push_back(path);
+    }
     MILLRACE_RETURN_IF_ERROR(TakeLock());
     // From here on files change: a crash in the middle must be seen as one.
     int fd = -1;
@@ -675,6 +684,7 @@ Status Store::Close() {
   StopThreads();
   queues_.descriptors().Clear();
   if (lock_fd_ >= 0) {
+    files_->Unlock(lock_fd_);
     files_->Close(lock_fd_);
     lock_fd_ = -1;
   }
