@@ -142,11 +142,11 @@ napi_value OpenStore(napi_env env, napi_callback_info info) {
     napi_create_threadsafe_function(env, arguments.at(1), nullptr, String(env, "millrace.progress"), 0, 1, nullptr,
                                     nullptr, nullptr, CallProgress, &work->progress);
   }
+  OpenWork* const taken = work.release();  // FinishOpen frees it
   napi_value promise = nullptr;
-  napi_create_promise(env, &work->deferred, &promise);
-  napi_create_async_work(env, nullptr, String(env, "millrace.open"), RunOpen, FinishOpen, work.get(), &work->work);
-  napi_queue_async_work(env, work->work);
-  (void)work.release();  // FinishOpen takes it
+  napi_create_promise(env, &taken->deferred, &promise);
+  napi_create_async_work(env, nullptr, String(env, "millrace.open"), RunOpen, FinishOpen, taken, &taken->work);
+  napi_queue_async_work(env, taken->work);
   return promise;
 }
 
@@ -584,10 +584,10 @@ napi_value CreateTags(napi_env env, napi_callback_info info) {
     list->hashes.push_back(JavaHash(text));
     list->tags.push_back(std::move(text));
   }
+  TagList* const taken = list.release();  // the value's finalizer frees it
   napi_value external = nullptr;
   napi_create_external(
-      env, list.get(), [](napi_env, void* data, void*) { delete static_cast<TagList*>(data); }, nullptr, &external);
-  (void)list.release();  // the value's finalizer takes it
+      env, taken, [](napi_env, void* data, void*) { delete static_cast<TagList*>(data); }, nullptr, &external);
   napi_type_tag_object(env, external, &kTagListTag);
   return external;
 }
