@@ -1,6 +1,6 @@
 /**
- * Bodies as their producers meant them. zlib and, from Node 22.15 on, Zstandard are Node's own and work off the event loop, as LZ4 does; before that
- * Zstandard is decompressed in JavaScript on the caller's thread.
+ * Bodies as their producers meant them. zlib works off the event loop, as LZ4 does; Zstandard is decompressed in JavaScript on the caller's thread: Node
+ * 20 has none, and the one of Node 22 takes a stream that is cut off for a whole one.
  */
 import { promisify } from 'node:util'
 import zlib from 'node:zlib'
@@ -12,13 +12,9 @@ type Decompress = (body: Buffer) => Promise<Buffer>
 
 const inflate: Decompress = promisify<Buffer, Buffer>(zlib.inflate)
 
-// Missing in Node 20, and in the types that go with it.
-const nodeZstd = (zlib as unknown as { zstdDecompress?: (body: Buffer, done: (error: Error | null, plain: Buffer) => void) => void })
-  .zstdDecompress
-
 const decompressors: Readonly<Record<Compression, Decompress>> = {
   zlib: inflate,
-  zstd: nodeZstd === undefined ? async (body) => asBuffer(decompressZstd(body)) : promisify(nodeZstd),
+  zstd: async (body) => asBuffer(decompressZstd(body)),
   // Loaded with the first such body: its binary does not exist for every machine that Node runs on.
   lz4: async (body) => (await loadLz4()).decompressFrame(body),
 }
