@@ -1,0 +1,236 @@
+// Store: appending. Encoding needs no lock; numbers, bytes, publication and dispatch happen under the append lock.
+#include <algorithm>
+
+#include "store.h"
+
+namespace millrace {
+
+namespace {
+constexpr int32_t kRecordSlackBytes = 65536;  // a whole record may be so much larger than maxMessageSize
+}
+
+Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, ConsumeQueue* const* queues, size_t count,
+                     AppendMode mode, AppendOutcome* outcomes) {
+  MILLRACE_RETURN_IF_ERROR(CheckWritable());
+  // 1. Without the lock: check, encode, hash.
+  buffer->placements.clear();
+  buffer->tag_codes.clear();
+  buffer->hashes.clear();
+  buffer->hash_ends.clear();
+  buffer->accepted.clear();
+  size_t used = 0;
+  int64_t total = 0;
+  const bool index = index_.enabled();
+  for (size_t i = 0; i < count; i++) {
+    const MessageFields& message = messages[i];
+    const RecordSizes sizes = SizesOf(message);
+    Code refused = Code::kOk;
+    if (sizes.properties > kMaxPropertiesBytes) refused = Code::kPropertiesSizeExceeded;
+    if (message.body.size() > static_cast<size_t>(options_.max_message_bytes)) refused = Code::kMessageIllegal;
+    if (sizes.total > options_.max_message_bytes + kRecordSlackBytes || sizes.total > log_.MaxRecordBytes())
+      refused = Code::kMessageIllegal;
+    outcomes[i].code = refused;
+    outcomes[i].size = sizes.total;
+    if (refused != Code::kOk) {
+      if (!mode.all_or_nothing) continue;
+      const std::string what =
+          refused == Code::kPropertiesSizeExceeded
+              ? "its properties take " + std::to_string(sizes.properties) + " bytes, and 32,767 are allowed"
+              : "its body takes " + std::to_string(message.body.size()) + " bytes and its record " +
+                    std::to_string(sizes.total) + "; maxMessageSize is " + std::to_string(options_.max_message_bytes) +
+                    ", a segment " + std::to_string(log_.segment_bytes());
+      return Status::Error(refused, "message " + std::to_string(i) + ": " + what, {}, static_cast<int64_t>(i));
+    }
+    const auto needed = used + static_cast<size_t>(sizes.total);
+    if (needed > buffer->records.size()) buffer->records.resize(std::max(needed, buffer->records.size() * 2));
+    EncodeRecord(message, sizes, buffer->records.data() + used);
+    used += static_cast<size_t>(sizes.total);
+    total += sizes.total;
+
+    KnownProperties known;
+    if (!message.properties.empty()) known = ReadProperties(message.properties);
+    if (!message.tags.empty()) known.tags = message.tags;
+    if (!message.keys.empty()) known.keys = message.keys;
+    // A delayed record's code is a time, counted from the store time: its delay is added under the lock.
+    buffer->tag_codes.push_back(rules_.TagCode(message.topic, known.tags, known.delay, 0));
+    if (DispatchRules::IsDelayed(message.topic, known.delay)) outcomes[i].size = -sizes.total;
+    if (index && EntersIndex(message.sys_flag))
+      DispatchRules::KeyHashes(message.topic, known.unique_key, known.keys, &buffer->hashes);
+    buffer->hash_ends.push_back(static_cast<int32_t>(buffer->hashes.size()));
+    buffer->placements.push_back({sizes.total, 0});
+    buffer->accepted.push_back(i);
+  }
+  const size_t accepted = buffer->accepted.size();
+  if (accepted == 0) return Status::Ok();
+  if (mode.together && total > log_.MaxRecordBytes())
+    return Status::Error(Code::kMessageIllegal, "the batch takes " + std::to_string(total) +
+                                                    " bytes, which no segment of " +
+                                                    std::to_string(log_.segment_bytes()) + " holds whole");
+
+  // 2. With the lock: numbers, bytes, publication, queues, index.
+  std::unique_lock lock(append_mutex_, std::try_to_lock);
+  if (!lock.owns_lock()) {
+    const int64_t since = append_since_ms_.load(std::memory_order_relaxed);
+    if (since != 0 && NowMs() - since > options_.pagecache_busy_ms)
+      return Status::Error(
+          Code::kPagecacheBusy,
+          "another append has held the log for over " + std::to_string(options_.pagecache_busy_ms) + " ms",
+          paths_.root);
+    lock.lock();
+  }
+  MILLRACE_RETURN_IF_ERROR(CheckWritable());
+  const int64_t now = NowMs();
+  append_since_ms_.store(now, std::memory_order_relaxed);
+  const struct Leaving {
+    std::atomic<int64_t>& since;
+    ~Leaving() { since.store(0, std::memory_order_relaxed); }
+  } leaving{append_since_ms_};
+  ConsumeQueue* last_queue = nullptr;
+  Status status;
+  for (size_t n = 0; n < accepted && status.ok(); n++) {
+    ConsumeQueue* const queue = queues[buffer->accepted[n]];
+    if (queue != last_queue && EntersQueue(messages[buffer->accepted[n]].sys_flag))
+      status = queue->Prepare(static_cast<int64_t>(accepted));
+    last_queue = queue;
+  }
+  if (status.ok()) status = index_.Prepare(static_cast<int64_t>(buffer->hashes.size()));
+  if (status.ok()) status = log_.Place(buffer->placements.data(), accepted, mode.together);
+  if (!status.ok()) return status;
+
+  uint8_t* record = buffer->records.data();
+  for (size_t n = 0; n < accepted; n++) {
+    const size_t i = buffer->accepted[n];
+    const MessageFields& message = messages[i];
+    AppendOutcome& outcome = outcomes[i];
+    ConsumeQueue* const queue = queues[i];
+    if (outcome.size < 0) {
+      outcome.size = -outcome.size;
+      if (buffer->tag_codes[n] != 0) buffer->tag_codes[n] += now;
+    }
+    outcome.log_offset = buffer->placements[n].log_offset;
+    outcome.store_timestamp = now;
+    outcome.queue_offset = 0;
+    if (EntersQueue(message.sys_flag)) {
+      outcome.queue_offset = queue->next_offset();
+      queue->set_next_offset(outcome.queue_offset + 1);
+    }
+    PatchRecord(record, message.born_host->bytes(), outcome.queue_offset, outcome.log_offset, now);
+    record += outcome.size;
+  }
+  bool poisoned = false;
+  status = log_.Write(buffer->records.data(), buffer->placements.data(), accepted, &poisoned);
+  if (!status.ok()) {
+    for (size_t n = 0; n < accepted; n++)
+      queues[buffer->accepted[n]]->set_next_offset(queues[buffer->accepted[n]]->max_offset());
+    if (poisoned) poisoned_.store(true, std::memory_order_release);
+    return status;
+  }
+  log_.Publish(log_.end());
+  raw_dispatched_ = log_.end();
+  last_timestamp_.store(now, std::memory_order_relaxed);
+  flusher_.NoteAppended(now);
+  int32_t hash = 0;
+  for (size_t n = 0; n < accepted; n++) {
+    const size_t i = buffer->accepted[n];
+    const AppendOutcome& outcome = outcomes[i];
+    if (EntersQueue(messages[i].sys_flag)) queues[i]->Put({outcome.log_offset, outcome.size, buffer->tag_codes[n]});
+    for (; hash < buffer->hash_ends[n]; hash++)
+      index_.Put(buffer->hashes[static_cast<size_t>(hash)], outcome.log_offset, now);
+  }
+  return Status::Ok();
+}
+
+Status Store::AppendRaw(int64_t log_offset, const uint8_t* bytes, size_t count) {
+  std::lock_guard lock(append_mutex_);
+  MILLRACE_RETURN_IF_ERROR(CheckWritable());
+  if (log_.end() == 0 && log_.segments()->empty() && log_offset % log_.segment_bytes() == 0 && log_offset > 0) {
+    MILLRACE_RETURN_IF_ERROR(log_.Start(log_offset));  // an empty replica begins at whatever segment its master sends
+    raw_dispatched_ = log_offset;
+  }
+  if (log_offset != log_.end())
+    return Status::Error(Code::kAppendGap,
+                         "bytes of log offset " + std::to_string(log_offset) +
+                             " do not follow the log, which ends at " + std::to_string(log_.end()),
+                         paths_.root, log_.end());
+  bool poisoned = false;
+  const Status status = log_.WriteRaw(bytes, count, &poisoned);
+  if (poisoned) poisoned_.store(true, std::memory_order_release);
+  MILLRACE_RETURN_IF_ERROR(status);
+  MILLRACE_RETURN_IF_ERROR(DispatchRange(raw_dispatched_, log_.end(), &raw_dispatched_));
+  return Status::Ok();
+}
+
+// Dispatches the whole records in [from, to) and publishes behind each; stops before one that is not whole yet.
+Status Store::DispatchRange(int64_t from, int64_t to, int64_t* dispatched) {
+  const auto segments = log_.segments();
+  std::vector<int32_t> hashes;
+  while (from < to) {
+    const auto segment = CommitLog::FindIn(*segments, from, log_.segment_bytes());
+    if (!segment) break;
+    MILLRACE_RETURN_IF_ERROR(segment->Open());
+    const int64_t at = from - segment->from();
+    const RecordView view = CheckRecord(segment->base() + at, std::min(segment->bytes() - at, to - from), from, true);
+    if (view.found == Found::kBlank) {
+      from = segment->end();
+      log_.Publish(from);
+      continue;
+    }
+    if (view.found != Found::kRecord || segment->damaged()) break;
+    const KnownProperties properties = ReadProperties(view.properties);
+    const int64_t tag_code = rules_.TagCode(view.topic, properties.tags, properties.delay, view.store_timestamp);
+    const auto put = [&](std::string_view topic, int32_t queue_id, int64_t queue_offset, int64_t code) -> Status {
+      ConsumeQueue* const queue = queues_.GetOrMake(topic, queue_id);
+      if (queue == nullptr) return Status::Ok();
+      if (queue->max_offset() == 0 && queue_offset > 0 && !queue->has_files())
+        MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue_offset, queue_offset, -1));
+      if (queue_offset != queue->max_offset()) return Status::Ok();
+      if (!read_only_) MILLRACE_RETURN_IF_ERROR(queue->Prepare(1));
+      queue->Put({view.log_offset, view.size, code});
+      return Status::Ok();
+    };
+    if (!read_only_ && index_.enabled() && EntersIndex(view.sys_flag)) {
+      hashes.clear();
+      DispatchRules::KeyHashes(view.topic, properties.unique_key, properties.keys, &hashes);
+      MILLRACE_RETURN_IF_ERROR(index_.Prepare(static_cast<int64_t>(hashes.size())));
+    }
+    from += view.size;
+    log_.Publish(from);
+    last_timestamp_.store(view.store_timestamp, std::memory_order_relaxed);
+    flusher_.NoteAppended(view.store_timestamp);
+    if (EntersQueue(view.sys_flag)) {
+      MILLRACE_RETURN_IF_ERROR(put(view.topic, view.queue_id, view.queue_offset, tag_code));
+      if (rules_.multi_dispatch())
+        for (const auto& side : rules_.SideQueues(properties, view.queue_id))
+          MILLRACE_RETURN_IF_ERROR(put(side.topic, side.queue_id, side.queue_offset,
+                                       properties.tags.empty() ? 0 : JavaHash(properties.tags)));
+    }
+    for (const int32_t hash : hashes) index_.Put(hash, view.log_offset, view.store_timestamp);
+    hashes.clear();
+  }
+  *dispatched = from;
+  return Status::Ok();
+}
+
+Status Store::Refresh() {
+  if (!read_only_) return Status::Ok();
+  std::lock_guard lock(append_mutex_);
+  MILLRACE_RETURN_IF_ERROR(CheckOpen());
+  while (true) {
+    std::shared_ptr<Segment> segment;
+    MILLRACE_RETURN_IF_ERROR(log_.Find(raw_dispatched_, &segment));
+    if (!segment) {  // the writer may have gone on to a new segment
+      MILLRACE_RETURN_IF_ERROR(log_.Refresh());
+      MILLRACE_RETURN_IF_ERROR(log_.Find(raw_dispatched_, &segment));
+    }
+    if (!segment) return Status::Ok();
+    const int64_t before = raw_dispatched_;
+    MILLRACE_RETURN_IF_ERROR(DispatchRange(before, log_.segments()->back()->end(), &raw_dispatched_));
+    if (raw_dispatched_ == before) return Status::Ok();
+  }
+}
+
+Status Store::WaitFlushed(int64_t log_offset, bool* done) {
+  return flusher_.SyncTo(log_offset, options_.flush_timeout_ms, done);
+}
+
+}  // namespace millrace
