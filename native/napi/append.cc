@@ -1,0 +1,270 @@
+// Appending: the block of messages, and what waits for the flush.
+#include "exports.h"
+
+namespace millrace::js {
+namespace {
+
+// clang-format off
+// One message in the append block. TypeScript (src/store/append-block.ts) writes it, the core's answer is written over its head.
+//
+//  byte  0             4       8      12        16          20     24     28     32           36      40     48
+//  in    ├ entry bytes ┼ queue ┼ flag ┼ sysFlag ┼ reconsume ┼ body ┼ tags ┼ keys ┼ properties ┼ hosts ┼ born ┼ prepared ┤ hosts, tags, keys, properties, body
+//  out   │             ┼ code  ┼ size ┼         ┼ log offset       ┼ queue offset ┼ store time         │
+//
+// Native byte order; an entry's length is a multiple of 8. `hosts` is the address bytes of the born host, and of the store host << 8. A body length of
+// -n - 1 means n bytes that are an argument of the call.
+// clang-format on
+struct Appender {
+  StoreHandle* handle;
+  napi_ref wrapper;  // keeps the store's object, and with it `handle`, while the function lives
+  uint8_t* block;
+  size_t block_bytes;
+  napi_ref block_ref;
+  std::vector<MessageFields> messages;
+  std::vector<ConsumeQueue*> queues;
+  std::vector<AppendOutcome> outcomes;
+  std::vector<Host> hosts;
+  std::vector<size_t> entries;
+};
+
+template <typename T>
+T Load(const uint8_t* p) {
+  T value;
+  memcpy(&value, p, sizeof value);
+  return value;
+}
+template <typename T>
+void Save(uint8_t* p, T value) {
+  memcpy(p, &value, sizeof value);
+}
+
+bool ReadBlockHost(const uint8_t* p, int address_bytes, Host* host) {
+  if (address_bytes != 4 && address_bytes != 16) return false;
+  memcpy(host->address, p, static_cast<size_t>(address_bytes));
+  host->address_bytes = static_cast<uint8_t>(address_bytes);
+  host->port = Load<int32_t>(p + 16);
+  return true;
+}
+
+// append(bytes, count, mode, body?) → 0, or a sum of: 1 a message was refused, 2 not flushed in time. Modes: 1 all or
+// nothing, 2 together, 4 wait for the flush.
+napi_value Append(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  auto* appender = static_cast<Appender*>(arguments.data());
+  uint32_t bytes = 0, count = 0, mode = 0;
+  if (arguments.count() < 3 || napi_get_value_uint32(env, arguments.at(0), &bytes) != napi_ok ||
+      napi_get_value_uint32(env, arguments.at(1), &count) != napi_ok ||
+      napi_get_value_uint32(env, arguments.at(2), &mode) != napi_ok || bytes > appender->block_bytes ||
+      count > bytes / kEntryHeadBytes)
+    return ThrowArgument(env, "append takes the bytes and messages in its block, and a mode");
+  if (appender->handle->released())
+    return Throw(env,
+                 Status::Error(Code::kStoreNotOpen, "the store is closed", appender->handle->store().options().root));
+  std::string_view outside;
+  if (arguments.count() > 3) {
+    uint8_t* data = nullptr;
+    size_t length = 0;
+    if (!arguments.Bytes(3, &data, &length)) return ThrowArgument(env, "the body is no bytes");
+    outside = {reinterpret_cast<const char*>(data), length};
+  }
+  Store& store = appender->handle->store();
+  const Host* const default_host = &store.options().store_host;
+  appender->messages.resize(count);
+  appender->queues.resize(count);
+  appender->outcomes.resize(count);
+  appender->hosts.resize(size_t{2} * count);
+  appender->entries.resize(count);
+  size_t at = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    uint8_t* const entry = appender->block + at;
+    if (bytes - at < kEntryHeadBytes) return ThrowArgument(env, "the append block is cut off");
+    const auto entry_bytes = Load<uint32_t>(entry);
+    const auto queue = Load<uint32_t>(entry + 4);
+    const int32_t body_bytes = Load<int32_t>(entry + 20);
+    const auto tags = Load<uint32_t>(entry + 24), keys = Load<uint32_t>(entry + 28),
+               properties = Load<uint32_t>(entry + 32), hosts = Load<uint32_t>(entry + 36);
+    if (queue >= appender->handle->queues.size() || entry_bytes > bytes - at)
+      return ThrowArgument(env, "the append block is malformed");
+    MessageFields& message = appender->messages[i];
+    appender->queues[i] = appender->handle->queues[queue];
+    appender->entries[i] = at;
+    message.topic = appender->queues[i]->topic();
+    message.queue_id = appender->queues[i]->queue_id();
+    message.flag = Load<int32_t>(entry + 8);
+    message.sys_flag = Load<int32_t>(entry + 12);
+    message.reconsume_times = Load<int32_t>(entry + 16);
+    message.born_timestamp = static_cast<int64_t>(Load<double>(entry + 40));
+    message.prepared_transaction_offset = static_cast<int64_t>(Load<double>(entry + 48));
+    message.born_host = message.store_host = default_host;
+    uint64_t cursor = kEntryHeadBytes;
+    const uint64_t needed = cursor + ((hosts & 0xFF) != 0 ? 20 : 0) + ((hosts >> 8) != 0 ? 20 : 0) + uint64_t{tags} +
+                            keys + properties + (body_bytes > 0 ? static_cast<uint64_t>(body_bytes) : 0);
+    if (needed > entry_bytes) return ThrowArgument(env, "the append block is malformed");
+    if ((hosts & 0xFF) != 0) {
+      if (!ReadBlockHost(entry + cursor, static_cast<int>(hosts & 0xFF), &appender->hosts[2 * i]))
+        return ThrowArgument(env, "the born host is malformed");
+      message.born_host = &appender->hosts[2 * i];
+      cursor += 20;
+    }
+    if ((hosts >> 8) != 0) {
+      if (!ReadBlockHost(entry + cursor, static_cast<int>(hosts >> 8), &appender->hosts[2 * i + 1]))
+        return ThrowArgument(env, "the store host is malformed");
+      message.store_host = &appender->hosts[2 * i + 1];
+      cursor += 20;
+    }
+    const auto view = [&](uint32_t length) {
+      const std::string_view text(reinterpret_cast<const char*>(entry + cursor), length);
+      cursor += length;
+      return text;
+    };
+    message.tags = view(tags);
+    message.keys = view(keys);
+    message.properties = view(properties);
+    message.body = body_bytes >= 0 ? view(static_cast<uint32_t>(body_bytes))
+                                   : outside.substr(0, static_cast<size_t>(-(body_bytes + 1)));
+    at += entry_bytes;
+  }
+  AppendMode append_mode;
+  append_mode.all_or_nothing = (mode & 1) != 0;
+  append_mode.together = (mode & 2) != 0;
+  const Status status = store.Append(&appender->handle->append_buffer, appender->messages.data(),
+                                     appender->queues.data(), count, append_mode, appender->outcomes.data());
+  if (!status.ok()) return Throw(env, status);
+  uint32_t result = 0;
+  int64_t end = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    uint8_t* const entry = appender->block + appender->entries[i];
+    const AppendOutcome& outcome = appender->outcomes[i];
+    Save(entry + 4, static_cast<int32_t>(outcome.code));
+    Save(entry + 8, outcome.size);
+    Save(entry + 16, static_cast<double>(outcome.log_offset));
+    Save(entry + 24, static_cast<double>(outcome.queue_offset));
+    Save(entry + 32, static_cast<double>(outcome.store_timestamp));
+    if (outcome.code != Code::kOk) {
+      result |= 1;
+    } else {
+      end = outcome.log_offset + outcome.size;
+    }
+  }
+  // Whoever waits in TypeScript (or does not wait at all) is served by the flusher's thread, which begins now.
+  if ((mode & 4) == 0 && end > 0 && store.flusher().synchronous()) store.flusher().Request(end);
+  if ((mode & 4) != 0 && end > 0) {
+    bool done = true;
+    const Status flushed = store.WaitFlushed(end, &done);
+    if (!flushed.ok()) return Throw(env, flushed);
+    if (!done) result |= 2;
+  }
+  napi_value value = nullptr;
+  napi_create_uint32(env, result, &value);
+  return value;
+}
+
+// createAppender(store, block: ArrayBuffer) → append function
+napi_value CreateAppender(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  if (handle == nullptr) return nullptr;
+  bool is_buffer = false;
+  void* data = nullptr;
+  size_t bytes = 0;
+  if (arguments.count() < 2 || napi_is_arraybuffer(env, arguments.at(1), &is_buffer) != napi_ok || !is_buffer ||
+      napi_get_arraybuffer_info(env, arguments.at(1), &data, &bytes) != napi_ok || data == nullptr)
+    return ThrowArgument(env, "the append block is no ArrayBuffer");
+  auto* appender = new Appender{handle, nullptr, static_cast<uint8_t*>(data), bytes, nullptr, {}, {}, {}, {}, {}};
+  napi_create_reference(env, arguments.at(0), 1, &appender->wrapper);
+  napi_create_reference(env, arguments.at(1), 1, &appender->block_ref);
+  napi_value function = nullptr;
+  napi_create_function(env, "append", NAPI_AUTO_LENGTH, Append, appender, &function);
+  napi_add_finalizer(
+      env, function, appender,
+      [](napi_env e, void* pointer, void*) {
+        auto* gone = static_cast<Appender*>(pointer);
+        napi_delete_reference(e, gone->wrapper);
+        napi_delete_reference(e, gone->block_ref);
+        delete gone;
+      },
+      nullptr, nullptr);
+  return function;
+}
+
+// queue(store, topic, queueId, make) → its number, -1 for an unknown one
+napi_value QueueNumber(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  if (handle == nullptr) return nullptr;
+  std::string topic;
+  int64_t queue_id = 0;
+  bool make = false;
+  if (!arguments.String(1, &topic) || !arguments.Integer(2, &queue_id) || queue_id > INT32_MAX ||
+      queue_id < INT32_MIN || !arguments.Boolean(3, &make))
+    return ThrowArgument(env, "a queue is a topic and a 32-bit number");
+  ConsumeQueue* queue = handle->store().FindQueue(topic, static_cast<int32_t>(queue_id));
+  if (queue == nullptr && make) {
+    const Status status = handle->store().Queue(topic, static_cast<int32_t>(queue_id), &queue);
+    if (!status.ok()) return Throw(env, status);
+  }
+  if (queue == nullptr) return Number(env, -1);
+  return Number(env, handle->NumberOf(queue));
+}
+
+// appendRaw(store, logOffset, bytes)
+napi_value AppendRaw(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  if (handle == nullptr) return nullptr;
+  int64_t offset = 0;
+  uint8_t* data = nullptr;
+  size_t bytes = 0;
+  if (!arguments.Integer(1, &offset) || offset < 0 || !arguments.Bytes(2, &data, &bytes))
+    return ThrowArgument(env, "appendRaw takes a log offset and bytes");
+  const Status status = handle->store().AppendRaw(offset, data, bytes);
+  return status.ok() ? Undefined(env) : Throw(env, status);
+}
+
+// wakeWhenFlushed(store, logOffset); hold(store, whether)
+napi_value WakeWhenFlushed(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  int64_t target = 0;
+  if (handle == nullptr) return nullptr;
+  if (!arguments.Integer(1, &target)) return ThrowArgument(env, "a log offset is a whole number");
+  handle->WakeWhenFlushed(target);
+  return Undefined(env);
+}
+
+napi_value Hold(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = StoreHandle::From(env, arguments.at(0));
+  bool hold = false;
+  if (handle == nullptr) return nullptr;
+  if (!arguments.Boolean(1, &hold)) return ThrowArgument(env, "hold takes a boolean");
+  handle->Hold(hold);
+  return Undefined(env);
+}
+
+// flush(store) → Promise<void>: log, queues, index, checkpoint, position.
+napi_value Flush(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  if (handle == nullptr) return nullptr;
+  return RunOnPool(
+      env, handle->shared(),
+      [](PoolWork& work) {
+        work.status = work.store->CheckWritable();
+        if (work.status.ok()) work.status = work.store->FlushAll();
+      },
+      [](napi_env e, PoolWork&) { return Undefined(e); });
+}
+
+}  // namespace
+
+void ExportAppend(napi_env env, napi_value exports) {
+  Export(env, exports, "createAppender", CreateAppender);
+  Export(env, exports, "queue", QueueNumber);
+  Export(env, exports, "appendRaw", AppendRaw);
+  Export(env, exports, "wakeWhenFlushed", WakeWhenFlushed);
+  Export(env, exports, "hold", Hold);
+  Export(env, exports, "flush", Flush);
+}
+
+}  // namespace millrace::js

@@ -1,0 +1,363 @@
+// Reading: pulls, records, queues and the index.
+#include "exports.h"
+
+namespace millrace::js {
+namespace {
+
+struct TagList {
+  std::vector<std::string> tags;
+  std::vector<int32_t> hashes;
+};
+constexpr napi_type_tag kTagListTag = {0x6d696c6c72616365, 0x7461677300000002};
+
+// createTags(strings) → a list for pull
+napi_value CreateTags(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  uint32_t length = 0;
+  if (arguments.count() < 1 || napi_get_array_length(env, arguments.at(0), &length) != napi_ok)
+    return ThrowArgument(env, "tags are an array");
+  auto list = std::make_unique<TagList>();
+  for (uint32_t i = 0; i < length; i++) {
+    napi_value item = nullptr;
+    size_t bytes = 0;
+    std::string text;
+    if (napi_get_element(env, arguments.at(0), i, &item) != napi_ok ||
+        napi_get_value_string_utf8(env, item, nullptr, 0, &bytes) != napi_ok)
+      return ThrowArgument(env, "a tag is a string");
+    text.resize(bytes);
+    napi_get_value_string_utf8(env, item, text.data(), bytes + 1, &bytes);
+    list->hashes.push_back(JavaHash(text));
+    list->tags.push_back(std::move(text));
+  }
+  TagList* const taken = list.release();  // the value's finalizer frees it
+  napi_value external = nullptr;
+  napi_create_external(
+      env, taken, [](napi_env, void* data, void*) { delete static_cast<TagList*>(data); }, nullptr, &external);
+  napi_type_tag_object(env, external, &kTagListTag);
+  return external;
+}
+
+struct PullArguments {
+  PullRequest request;
+  bool copy = true;
+};
+
+bool ReadPull(napi_env env, const Arguments& arguments, StoreHandle* handle, PullArguments* out) {
+  int64_t queue = 0, mode = 0;
+  PullRequest& request = out->request;
+  if (!arguments.Integer(1, &queue) || queue < 0 || static_cast<size_t>(queue) >= handle->queues.size() ||
+      !arguments.Integer(2, &request.offset) || !arguments.Integer(3, &request.max_messages) ||
+      !arguments.Integer(4, &request.max_bytes) || !arguments.Integer(5, &mode)) {
+    ThrowArgument(env, "pull takes a queue, an offset, two limits and a mode");
+    return false;
+  }
+  request.queue = handle->queues[static_cast<size_t>(queue)];
+  out->copy = mode == 0;
+  request.touch_records = out->copy;
+  if (arguments.count() > 6 && !arguments.Is(6, napi_undefined)) {
+    bool ours = false;
+    void* list = nullptr;
+    if (napi_check_object_type_tag(env, arguments.at(6), &kTagListTag, &ours) != napi_ok || !ours ||
+        napi_get_value_external(env, arguments.at(6), &list) != napi_ok) {
+      ThrowArgument(env, "the tags are no list of this addon");
+      return false;
+    }
+    request.tags = &static_cast<TagList*>(list)->tags;
+    request.tag_hashes = &static_cast<TagList*>(list)->hashes;
+  }
+  return true;
+}
+
+void WriteNumbers(const PullOutcome& outcome, double* numbers) {
+  numbers[kStatus] = static_cast<double>(static_cast<int>(outcome.status));
+  numbers[kNext] = static_cast<double>(outcome.next_offset);
+  numbers[kMin] = static_cast<double>(outcome.min_offset);
+  numbers[kMax] = static_cast<double>(outcome.max_offset);
+  numbers[kSuggest] = outcome.suggest_slave ? 1 : 0;
+  numbers[kCount] = static_cast<double>(outcome.ranges.size());
+  numbers[kBytes] = static_cast<double>(outcome.bytes);
+  numbers[kWouldBlock] = outcome.would_block ? 1 : 0;
+  numbers[kMismatches] = static_cast<double>(outcome.mismatches.size());
+}
+
+// mismatches(store) → the units of the last pull that did not point to a record of their queue
+napi_value Mismatches(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = StoreHandle::From(env, arguments.at(0));
+  if (handle == nullptr) return nullptr;
+  napi_value array = nullptr;
+  napi_create_array(env, &array);
+  for (uint32_t i = 0; i < handle->mismatches.size(); i++) {
+    const UnitMismatch& mismatch = handle->mismatches[i];
+    napi_value row = Object(env);
+    Set(env, row, "queueOffset", Number(env, static_cast<double>(mismatch.queue_offset)));
+    Set(env, row, "logOffset", Number(env, static_cast<double>(mismatch.log_offset)));
+    Set(env, row, "reason", String(env, mismatch.reason));
+    napi_set_element(env, array, i, row);
+  }
+  handle->mismatches.clear();
+  return array;
+}
+
+// The value of a pull: bytes of the records, or nothing for ranges, which are behind the numbers.
+napi_value PullValue(napi_env env, const PullOutcome& outcome, bool copy, double* numbers, size_t numbers_length,
+                     const std::vector<uint8_t>* copied, Store& store, Status* status) {
+  WriteNumbers(outcome, numbers);
+  if (!copy) {
+    if (numbers_length < kPullNumbers + 2 * outcome.ranges.size()) {
+      *status = Status::Error(Code::kInvalidArgument, "the array for the ranges is too short");
+      return nullptr;
+    }
+    for (size_t i = 0; i < outcome.ranges.size(); i++) {
+      numbers[kPullNumbers + 2 * i] = static_cast<double>(outcome.ranges[i].log_offset);
+      numbers[kPullNumbers + 2 * i + 1] = static_cast<double>(outcome.ranges[i].size);
+    }
+    return Undefined(env);
+  }
+  if (outcome.ranges.empty()) return Undefined(env);
+  void* data = nullptr;
+  napi_value buffer = nullptr;
+  if (napi_create_buffer(env, static_cast<size_t>(outcome.bytes), &data, &buffer) != napi_ok) {
+    *status = Status::Error(Code::kUnknownError, "no memory for " + std::to_string(outcome.bytes) + " bytes");
+    return nullptr;
+  }
+  if (copied != nullptr) {
+    memcpy(data, copied->data(), copied->size());
+  } else {
+    *status = store.CopyRanges(outcome.ranges, static_cast<uint8_t*>(data));
+  }
+  return buffer;
+}
+
+// pull(store, queue, offset, maxMessages, maxBytes, mode, tags, numbers) → Buffer | undefined; would-block is in the
+// numbers
+napi_value Pull(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  PullArguments pull;
+  if (handle == nullptr || !ReadPull(env, arguments, handle, &pull)) return nullptr;
+  uint8_t* numbers = nullptr;
+  size_t bytes = 0;
+  if (!arguments.Bytes(7, &numbers, &bytes) || bytes < kPullNumbers * sizeof(double))
+    return ThrowArgument(env, "pull takes an array for its numbers");
+  PullOutcome outcome;
+  pull.request.cached_only = true;
+  Status status = handle->store().Pull(pull.request, &outcome);
+  if (!status.ok()) return Throw(env, status);
+  napi_value value = PullValue(env, outcome, pull.copy, reinterpret_cast<double*>(numbers), bytes / sizeof(double),
+                               nullptr, handle->store(), &status);
+  if (!outcome.mismatches.empty()) handle->mismatches = std::move(outcome.mismatches);
+  return status.ok() ? value : Throw(env, status);
+}
+
+// The same off the loop, for pages that are not in memory → Promise<{numbers, value}>
+napi_value PullCold(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  auto pull = std::make_shared<PullArguments>();
+  if (handle == nullptr || !ReadPull(env, arguments, handle, pull.get())) return nullptr;
+  auto tags = std::make_shared<TagList>();
+  if (pull->request.tags != nullptr) {  // the list may be collected while the pool reads
+    tags->tags = *pull->request.tags;
+    tags->hashes = *pull->request.tag_hashes;
+    pull->request.tags = &tags->tags;
+    pull->request.tag_hashes = &tags->hashes;
+  }
+  auto outcome = std::make_shared<PullOutcome>();
+  auto copied = std::make_shared<std::vector<uint8_t>>();
+  return RunOnPool(
+      env, handle->shared(),
+      [pull, tags, outcome, copied](PoolWork& work) {
+        work.status = work.store->Pull(pull->request, outcome.get());
+        if (!work.status.ok() || !pull->copy) return;
+        copied->resize(static_cast<size_t>(outcome->bytes));
+        work.status = work.store->CopyRanges(outcome->ranges, copied->data());
+      },
+      [pull, outcome, copied, handle](napi_env e, PoolWork& work) -> napi_value {
+        napi_value buffer = nullptr, array = nullptr;
+        void* data = nullptr;
+        const size_t length = kPullNumbers + 2 * outcome->ranges.size();
+        napi_create_arraybuffer(e, length * sizeof(double), &data, &buffer);
+        napi_create_typedarray(e, napi_float64_array, length, buffer, 0, &array);
+        napi_value value = PullValue(e, *outcome, pull->copy, static_cast<double*>(data), length, copied.get(),
+                                     *work.store, &work.status);
+        napi_value result = Object(e);
+        if (!outcome->mismatches.empty() && !handle->released()) handle->mismatches = std::move(outcome->mismatches);
+        Set(e, result, "numbers", array);
+        if (value != nullptr) Set(e, result, "value", value);
+        return result;
+      },
+      arguments.at(0));
+}
+
+// recordAt(store, logOffset) → Promise<Buffer | undefined>: resolved at once when its pages are in memory
+napi_value RecordAt(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  int64_t offset = 0;
+  if (handle == nullptr) return nullptr;
+  if (!arguments.Integer(1, &offset)) return ThrowArgument(env, "a log offset is a whole number");
+  int32_t size = 0;
+  bool cached = true;
+  const Status status = handle->store().RecordAt(offset, true, &size, &cached);
+  if (!status.ok()) return Throw(env, status);
+  if (cached && size == 0) return Undefined(env);
+  if (cached) {
+    void* data = nullptr;
+    napi_value buffer = nullptr;
+    napi_create_buffer(env, static_cast<size_t>(size), &data, &buffer);
+    const Status copy = handle->store().CopyRanges({{offset, 0, size}}, static_cast<uint8_t*>(data));
+    return copy.ok() ? buffer : Throw(env, copy);
+  }
+  auto bytes = std::make_shared<std::vector<uint8_t>>();
+  return RunOnPool(
+      env, handle->shared(),
+      [offset, bytes](PoolWork& work) {
+        int32_t found = 0;
+        bool in_memory = true;
+        work.status = work.store->RecordAt(offset, false, &found, &in_memory);
+        if (!work.status.ok() || found == 0) return;
+        bytes->resize(static_cast<size_t>(found));
+        work.status = work.store->CopyRanges({{offset, 0, found}}, bytes->data());
+      },
+      [bytes](napi_env e, PoolWork&) -> napi_value {
+        if (bytes->empty()) return Undefined(e);
+        napi_value buffer = nullptr;
+        napi_create_buffer_copy(e, bytes->size(), bytes->data(), nullptr, &buffer);
+        return buffer;
+      });
+}
+
+// readLog(store, logOffset, maxBytes) → Promise<{bytes: Buffer, start, next}>: whole records, at most to the end of
+// their segment
+napi_value ReadLog(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  int64_t offset = 0, limit = 0;
+  if (handle == nullptr) return nullptr;
+  if (!arguments.Integer(1, &offset) || !arguments.Integer(2, &limit))
+    return ThrowArgument(env, "readLog takes a log offset and a limit");
+  struct Piece {
+    int64_t start = 0, bytes = 0, next = 0;
+    std::vector<uint8_t> data;
+  };
+  auto piece = std::make_shared<Piece>();
+  return RunOnPool(
+      env, handle->shared(),
+      [offset, limit, piece](PoolWork& work) {
+        work.status = work.store->LogRange(offset, limit, &piece->start, &piece->bytes, &piece->next);
+        if (!work.status.ok() || piece->bytes == 0) return;
+        piece->data.resize(static_cast<size_t>(piece->bytes));
+        std::shared_ptr<Segment> segment;
+        work.status = work.store->log().Find(piece->start, &segment);
+        if (!work.status.ok() || !segment) return;
+        if (!segment->CopyOut(piece->start - segment->from(), piece->data.data(), piece->data.size()))
+          work.status = Status::Error(Code::kPageUnreadable, "a page of the segment can't be read", segment->path(),
+                                      piece->start);
+      },
+      [piece](napi_env e, PoolWork&) -> napi_value {
+        napi_value buffer = nullptr, result = Object(e);
+        napi_create_buffer_copy(e, piece->data.size(), piece->data.data(), nullptr, &buffer);
+        Set(e, result, "bytes", buffer);
+        Set(e, result, "start", Number(e, static_cast<double>(piece->start)));
+        Set(e, result, "next", Number(e, static_cast<double>(piece->next)));
+        return result;
+      });
+}
+
+// listQueues(store) → [topic, queueId, min, max, …]
+napi_value ListQueues(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  if (handle == nullptr) return nullptr;
+  napi_value array = nullptr;
+  napi_create_array(env, &array);
+  uint32_t i = 0;
+  for (ConsumeQueue* queue : handle->store().queues().All()) {
+    if (queue->max_offset() == 0) continue;  // known by name only: nothing was ever put
+    napi_set_element(env, array, i++, String(env, queue->topic()));
+    napi_set_element(env, array, i++, Number(env, queue->queue_id()));
+    napi_set_element(env, array, i++, Number(env, static_cast<double>(queue->min_offset())));
+    napi_set_element(env, array, i++, Number(env, static_cast<double>(handle->store().VisibleMaxOffset(queue))));
+  }
+  return array;
+}
+
+// bounds(store, queue) → [min, max]
+napi_value Bounds(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  int64_t queue = 0;
+  if (handle == nullptr) return nullptr;
+  if (!arguments.Integer(1, &queue) || queue < 0 || static_cast<size_t>(queue) >= handle->queues.size())
+    return ThrowArgument(env, "no such queue number");
+  napi_value array = nullptr;
+  napi_create_array_with_length(env, 2, &array);
+  ConsumeQueue* of = handle->queues[static_cast<size_t>(queue)];
+  napi_set_element(env, array, 0, Number(env, static_cast<double>(of->min_offset())));
+  napi_set_element(env, array, 1, Number(env, static_cast<double>(handle->store().VisibleMaxOffset(of))));
+  return array;
+}
+
+// readUnits(store, queue, offset, count) → Buffer of encoded units, shorter at the end of the queue or of a file
+napi_value ReadUnits(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  int64_t queue = 0, offset = 0, count = 0;
+  if (handle == nullptr) return nullptr;
+  if (!arguments.Integer(1, &queue) || queue < 0 || static_cast<size_t>(queue) >= handle->queues.size() ||
+      !arguments.Integer(2, &offset) || offset < 0 || !arguments.Integer(3, &count) || count < 0 || count > 1 << 20)
+    return ThrowArgument(env, "readUnits takes a queue, an offset and a count");
+  std::vector<uint8_t> units(static_cast<size_t>(count) * kUnitBytes);
+  int64_t got = 0;
+  const Status status = handle->queues[static_cast<size_t>(queue)]->Read(offset, count, units.data(), &got);
+  if (!status.ok()) return Throw(env, status);
+  napi_value buffer = nullptr;
+  napi_create_buffer_copy(env, static_cast<size_t>(got) * kUnitBytes, units.data(), nullptr, &buffer);
+  return buffer;
+}
+
+// queryIndex(store, topic, key, limit, begin, end) → log offsets, newest first
+napi_value QueryIndex(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  if (handle == nullptr) return nullptr;
+  std::string topic, key;
+  int64_t limit = 0, begin = 0, end = 0;
+  if (!arguments.String(1, &topic) || !arguments.String(2, &key) || !arguments.Integer(3, &limit) || limit < 0 ||
+      !arguments.Integer(4, &begin) || !arguments.Integer(5, &end))
+    return ThrowArgument(env, "queryIndex takes a topic, a key, a limit and two times");
+  const std::vector<int64_t> offsets =
+      handle->store().index().Query(topic, key, static_cast<size_t>(limit), begin, end);
+  napi_value array = nullptr;
+  napi_create_array_with_length(env, offsets.size(), &array);
+  for (uint32_t i = 0; i < offsets.size(); i++)
+    napi_set_element(env, array, i, Number(env, static_cast<double>(offsets[i])));
+  return array;
+}
+
+napi_value Refresh(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  if (handle == nullptr) return nullptr;
+  const Status status = handle->store().Refresh();
+  return status.ok() ? Undefined(env) : Throw(env, status);
+}
+
+}  // namespace
+
+void ExportRead(napi_env env, napi_value exports) {
+  Export(env, exports, "createTags", CreateTags);
+  Export(env, exports, "pull", Pull);
+  Export(env, exports, "pullCold", PullCold);
+  Export(env, exports, "mismatches", Mismatches);
+  Export(env, exports, "recordAt", RecordAt);
+  Export(env, exports, "readLog", ReadLog);
+  Export(env, exports, "listQueues", ListQueues);
+  Export(env, exports, "bounds", Bounds);
+  Export(env, exports, "readUnits", ReadUnits);
+  Export(env, exports, "queryIndex", QueryIndex);
+  Export(env, exports, "refresh", Refresh);
+}
+
+}  // namespace millrace::js
