@@ -95,7 +95,8 @@ export interface Binding {
   close(store: NativeStore): Promise<void>
   report(store: NativeStore): NativeReport
   info(store: NativeStore): NativeInfo
-  numbers(store: NativeStore): number[]
+  /** Writes state, positions and counters; their order stands in native/napi/store.cc. */
+  numbers(store: NativeStore, out: Float64Array): void
   setConfirmOffset(store: NativeStore, logOffset: number): void
   createAppender(store: NativeStore, block: ArrayBuffer): NativeAppend
   queue(store: NativeStore, topic: string, queueId: number, make: boolean): number

@@ -22,6 +22,7 @@ export interface LogStatistics {
 
 export class CommitLog {
   readonly #native: NativeStore
+  readonly #numbers = new Float64Array(12)
   /** Length of every segment file. */
   readonly segmentBytes: number
 
@@ -60,7 +61,8 @@ export class CommitLog {
   }
 
   get statistics(): LogStatistics {
-    const numbers = binding.numbers(this.#native)
+    const numbers = this.#numbers
+    binding.numbers(this.#native, numbers)
     return {
       syncs: numbers[6] as number,
       syncMilliseconds: (numbers[7] as number) / 1e6,
@@ -102,7 +104,8 @@ export class CommitLog {
   }
 
   #number(index: number | undefined): number {
-    return binding.numbers(this.#native)[index as number] as number
+    binding.numbers(this.#native, this.#numbers)
+    return this.#numbers[index as number] as number
   }
 }
 

@@ -106,7 +106,9 @@ export class MessageStore {
   get state(): StoreState {
     if (this.#closed) return 'closed'
     if (this.#closing !== undefined) return 'closing'
-    return STATES[binding.numbers(this.#native)[0] as number] as StoreState
+    const numbers = new Float64Array(12)
+    binding.numbers(this.#native, numbers)
+    return STATES[numbers[0] as number] as StoreState
   }
 
   /** First byte of the log that is still there. */
