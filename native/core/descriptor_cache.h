@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "file_system.h"
+
+namespace millrace {
+
+// Open descriptors of queue files, the least recently used closed when there are too many. Thread-safe.
+class DescriptorCache {
+ public:
+  DescriptorCache(FileSystem* files, size_t limit) : files_(files), limit_(limit) {}
+  struct Holder {
+    FileSystem* files;
+    int fd;
+    ~Holder() { files->Close(fd); }
+  };
+  // A file is known by its queue and number, so that a rename does not matter; `path` is asked only when it is not
+  // open.
+  struct Key {
+    const void* queue;
+    int64_t file;
+    bool operator==(const Key&) const = default;
+  };
+  Status Get(const Key& key, const std::function<std::string()>& path, bool writable, std::shared_ptr<Holder>* out);
+  void Drop(const Key& key);
+  void Clear();
+
+ private:
+  struct KeyHash {
+    size_t operator()(const Key& key) const {
+      return std::hash<const void*>()(key.queue) * 31 + static_cast<size_t>(key.file);
+    }
+  };
+  struct Entry {
+    std::shared_ptr<Holder> holder;
+    std::list<Key>::iterator position;
+  };
+  FileSystem* const files_;
+  const size_t limit_;
+  std::mutex mutex_;
+  std::list<Key> recent_;  // newest first
+  std::unordered_map<Key, Entry, KeyHash> entries_;
+};
+
+}  // namespace millrace
