@@ -39,7 +39,7 @@ double Number(std::string_view name, double fallback) {
 
 void Check(const Status& status) {
   if (status.ok()) return;
-  std::fprintf(stderr, "core-bench: %s: %s %s\n", CodeName(status.code), status.message.c_str(), status.path.c_str());
+  std::fprintf(stderr, "core-bench: %s: %s %s\n", CodeName(status.code), status.message().c_str(), status.path().c_str());
   std::exit(1);
 }
 

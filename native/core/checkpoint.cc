@@ -33,7 +33,7 @@ Status ReadWhole(FileSystem* files, const std::string& path, size_t limit, std::
   Status status = files->Read(fd, bytes->data(), bytes->size(), 0, &got);
   files->Close(fd);
   bytes->resize(got);
-  if (!status.ok()) status.path = path;
+  if (!status.ok()) status.set_path(path);
   return status;
 }
 
@@ -49,7 +49,7 @@ Status ReplaceWhole(FileSystem* files, const std::string& work, const std::strin
   if (status.ok()) status = files->Rename(birth, path);
   if (!status.ok()) {
     (void)files->Unlink(birth);
-    if (status.path.empty()) status.path = path;
+    if (status.path().empty()) status.set_path(path);
     return status;
   }
   return files->SyncDirectory(path.substr(0, path.rfind('/')));
@@ -80,7 +80,7 @@ Status WriteCheckpoint(FileSystem* files, const StorePaths& paths, const Checkpo
   Status status = files->Write(fd, bytes.data(), 24, 0);  // within one sector: old or new
   if (status.ok()) status = files->SyncData(fd);
   files->Close(fd);
-  if (!status.ok()) status.path = paths.checkpoint;
+  if (!status.ok()) status.set_path(paths.checkpoint);
   return status;
 }
 
@@ -123,7 +123,7 @@ Status PositionFile::Write(Position position) {
     if (!status.ok()) {
       files_->Close(fd_);
       fd_ = -1;
-      if (status.path.empty()) status.path = path_;
+      if (status.path().empty()) status.set_path(path_);
       return status;
     }
   }
@@ -141,7 +141,7 @@ Status PositionFile::Write(Position position) {
   Status status = files_->Write(fd_, slot, kSlotBytes, kSlotOffsets[position.sequence % 2]);
   if (status.ok()) status = files_->SyncData(fd_);
   if (!status.ok()) {
-    status.path = path_;
+    status.set_path(path_);
     return status;
   }
   sequence_ = position.sequence;

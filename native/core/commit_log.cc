@@ -6,6 +6,19 @@
 
 namespace millrace {
 
+namespace {
+
+constexpr size_t kGatherBytes = 256 << 10;
+
+Status CheckCopied(const Segment& segment, int64_t file_offset) {
+  if (!segment.damaged()) [[likely]]
+    return Status::Ok();
+  return Status::Error(Code::kPageUnreadable, "a page of the segment could not be written", segment.path(),
+                       segment.from() + file_offset);
+}
+
+}  // namespace
+
 CommitLog::CommitLog(FileSystem* files, Options options)
     : files_(files),
       options_(std::move(options)),
@@ -157,6 +170,14 @@ Status CommitLog::EnsureSegment(int64_t from) {
 }
 
 Status CommitLog::Place(Placement* placements, size_t count, bool together) {
+  if (tail_ && !together) {  // nearly always all of them fit into the segment
+    int64_t end = end_;
+    for (size_t i = 0; i < count; i++) {
+      placements[i].log_offset = end;
+      end += placements[i].size;
+    }
+    if (end + kBlankBytes <= tail_->end()) return tail_->ReserveUpTo(end + kBlankBytes - tail_->from());
+  }
   int64_t at = end_;
   int64_t segment_end =
       tail_ ? tail_->end() : end_ - end_ % options_.segment_bytes;  // without a segment: as if one ended here
@@ -189,59 +210,90 @@ Status CommitLog::Place(Placement* placements, size_t count, bool together) {
   return segment->ReserveUpTo(std::min(segment->bytes(), at - segment->from() + kBlankBytes));
 }
 
-Status CommitLog::WriteRun(Segment& segment, int64_t file_offset, const uint8_t* bytes, size_t count) {
+Status CommitLog::WriteBytes(Segment& segment, int64_t file_offset, const uint8_t* bytes, size_t count) {
   if (file_offset + static_cast<int64_t>(count) <= segment.populated.load(std::memory_order_acquire)) {
     memcpy(segment.base() + file_offset, bytes, count);
-    copied_++;
-    if (segment.damaged()) [[unlikely]]
-      return Status::Error(Code::kPageUnreadable, "a page of the segment could not be written", segment.path(),
-                           segment.from() + file_offset);
-    return Status::Ok();
+    return CheckCopied(segment, file_offset);
   }
-  written_++;
   Status status = files_->Write(segment.fd(), bytes, count, file_offset);
-  if (!status.ok()) status.path = segment.path();
+  if (!status.ok()) status.set_path(segment.path());
   return status;
 }
 
-Status CommitLog::Write(const uint8_t* bytes, const Placement* placements, size_t count, bool* poisoned) {
+// Records that lie back to back in one segment: encoded into the mapping as far as its pages are populated, the others
+// gathered for one pwrite (or several, so that what is gathered stays in the processor's cache).
+Status CommitLog::WriteRecords(Segment& segment, RecordSource* source, const Placement* placements, size_t from,
+                               size_t to) {
+  const int64_t base = segment.from();
+  const auto end_of = [&](size_t n) { return placements[n].log_offset + placements[n].size; };
+  const size_t first = from;
+  int64_t populated = base + segment.populated.load(std::memory_order_acquire);
+  if (end_of(to - 1) > populated) {
+    keeper_.PopulateHere(segment, placements[from].log_offset - base, end_of(to - 1) - base);
+    populated = base + segment.populated.load(std::memory_order_acquire);
+  }
+  for (; from < to && end_of(from) <= populated; from++)
+    source->Encode(from, placements[from], segment.base() + (placements[from].log_offset - base));
+  if (from > first) {
+    copied_ += static_cast<int64_t>(from - first);
+    MILLRACE_RETURN_IF_ERROR(CheckCopied(segment, placements[first].log_offset - base));
+  }
+  while (from < to) {
+    const int64_t begin = placements[from].log_offset;
+    size_t last = from, bytes = 0;
+    for (; last < to && (last == from || bytes + static_cast<size_t>(placements[last].size) <= kGatherBytes); last++) {
+      const size_t needed = bytes + static_cast<size_t>(placements[last].size);
+      if (gathered_.size() < needed) gathered_.resize(std::max(needed, kGatherBytes));
+      source->Encode(last, placements[last], gathered_.data() + bytes);
+      bytes = needed;
+    }
+    written_ += static_cast<int64_t>(last - from);
+    Status status = files_->Write(segment.fd(), gathered_.data(), bytes, begin - base);
+    if (!status.ok()) {
+      status.set_path(segment.path());
+      return status;
+    }
+    from = last;
+  }
+  return Status::Ok();
+}
+
+Status CommitLog::Write(RecordSource* source, const Placement* placements, size_t count, bool* poisoned) {
   const int64_t before = end_;
+  std::shared_ptr<Segment> tail_before;  // where the append rolls to another
+  bool rolled = false;
   Status status;
   size_t i = 0;
-  std::shared_ptr<Segment> segment = tail_;
-  bool hungry = false;
   while (i < count && status.ok()) {
     const int64_t start = placements[i].log_offset;
-    if (!segment || start >= segment->end()) {
-      if (segment && end_ < segment->end()) {
+    if (!tail_ || start >= tail_->end()) {
+      if (tail_ && end_ < tail_->end()) {
         uint8_t blank[kBlankBytes];
-        EncodeBlank(blank, static_cast<int32_t>(segment->end() - end_));
-        status = WriteRun(*segment, end_ - segment->from(), blank, kBlankBytes);
+        EncodeBlank(blank, static_cast<int32_t>(tail_->end() - end_));
+        status = WriteBytes(*tail_, end_ - tail_->from(), blank, kBlankBytes);
         if (!status.ok()) break;
       }
-      segment = FindIn(*segments(), start, options_.segment_bytes);
+      if (!rolled) tail_before = tail_;
+      rolled = true;
+      tail_ = FindIn(*segments(), start, options_.segment_bytes);
+      keeper_.Follow(tail_, start - tail_->from());
     }
-    int64_t run_end = start;
     size_t last = i;
-    while (last < count && placements[last].log_offset == run_end && run_end < segment->end())
-      run_end += placements[last++].size;
-    const auto run_bytes = static_cast<size_t>(run_end - start);
-    hungry = run_end - segment->from() > segment->populated.load(std::memory_order_relaxed);
-    status = WriteRun(*segment, start - segment->from(), bytes, run_bytes);
-    bytes += run_bytes;
+    int64_t run_end = start;
+    while (last < count && placements[last].log_offset == run_end) run_end += placements[last++].size;
+    status = WriteRecords(*tail_, source, placements, i, last);
     end_ = run_end;
     i = last;
   }
   if (!status.ok()) {
-    Undo(before, std::max(end_, i < count ? placements[i].log_offset + placements[i].size : end_), poisoned);
+    Undo(before, placements[count - 1].log_offset + placements[count - 1].size, poisoned);
     end_ = before;
+    if (rolled) tail_ = tail_before;
+    if (rolled) keeper_.Follow(tail_, tail_ ? before - tail_->from() : 0);
     return status;
   }
-  if (segment != tail_) {
-    tail_ = segment;
-    keeper_.Follow(tail_, end_ - tail_->from());
-  }
-  keeper_.Advance(end_ - tail_->from(), hungry);
+  const int64_t written = end_ - tail_->from();
+  keeper_.Advance(written, written > tail_->populated.load(std::memory_order_relaxed));
   return status;
 }
 
@@ -256,7 +308,7 @@ Status CommitLog::WriteRaw(const uint8_t* bytes, size_t count, bool* poisoned) {
     const size_t part = std::min(count, static_cast<size_t>(tail_->end() - end_));
     const int64_t at = end_ - tail_->from();
     MILLRACE_RETURN_IF_ERROR(tail_->ReserveUpTo(at + static_cast<int64_t>(part)));
-    Status status = WriteRun(*tail_, at, bytes, part);
+    Status status = WriteBytes(*tail_, at, bytes, part);
     if (!status.ok()) {
       Undo(end_, end_ + static_cast<int64_t>(part), poisoned);
       return status;
@@ -297,7 +349,7 @@ Status CommitLog::Sync(int64_t from, int64_t to) {
     MILLRACE_RETURN_IF_ERROR(segment->Open());
     Status status = files_->SyncData(segment->fd());
     if (!status.ok()) {
-      status.path = segment->path();
+      status.set_path(segment->path());
       return status;
     }
   }
@@ -326,7 +378,7 @@ Status CommitLog::Rewrite(int64_t from, int64_t to) {
         return Status::Error(Code::kPageUnreadable, "a page of the segment can't be read", segment->path(), at);
       Status status = files_->Write(segment->fd(), copy.data(), length, at - segment->from());
       if (!status.ok()) {
-        status.path = segment->path();
+        status.set_path(segment->path());
         return status;
       }
       at += static_cast<int64_t>(length);

@@ -21,6 +21,15 @@ struct Placement {
   int64_t log_offset = 0;
 };
 
+// The records of an append: each encodes itself where it is to lie.
+class RecordSource {
+ public:
+  virtual void Encode(size_t number, const Placement& placement, uint8_t* out) = 0;
+
+ protected:
+  ~RecordSource() = default;
+};
+
 class CommitLog {
  public:
   struct Options {
@@ -60,10 +69,9 @@ class CommitLog {
   // is taken if it fails. `together`: all in one segment. A record that no segment can hold is the caller's to refuse
   // (MaxRecordBytes).
   Status Place(Placement* placements, size_t count, bool together);
-  // Writes the records, which lie back to back in `bytes`, where they were placed, and blank records where a segment
-  // ends. On failure the log is as before: what was written is zeroed again (or, if that fails too, *poisoned is set
-  // and nothing must be appended any more).
-  Status Write(const uint8_t* bytes, const Placement* placements, size_t count, bool* poisoned);
+  // Writes the records where they were placed, and blank records where a segment ends. On failure the log is as before:
+  // what was written is zeroed again (or, if that fails too, *poisoned is set and nothing must be appended any more).
+  Status Write(RecordSource* source, const Placement* placements, size_t count, bool* poisoned);
   // Log bytes as another log has them, at exactly end(): for a replica. They may end inside a record; the caller
   // publishes.
   Status WriteRaw(const uint8_t* bytes, size_t count, bool* poisoned);
@@ -93,7 +101,8 @@ class CommitLog {
  private:
   Status Adopt(std::shared_ptr<Segment> segment);
   Status EnsureSegment(int64_t from);
-  Status WriteRun(Segment& segment, int64_t file_offset, const uint8_t* bytes, size_t count);
+  Status WriteBytes(Segment& segment, int64_t file_offset, const uint8_t* bytes, size_t count);
+  Status WriteRecords(Segment& segment, RecordSource* source, const Placement* placements, size_t from, size_t to);
   void Undo(int64_t from, int64_t to, bool* poisoned);
   Status ZeroBehind(int64_t end);
 
@@ -109,6 +118,7 @@ class CommitLog {
   int64_t end_ = 0;
   std::shared_ptr<Segment> tail_;  // the segment that end_ lies in; null before the first
   std::atomic<int64_t> published_{0};
+  std::vector<uint8_t> gathered_;  // records on their way to a pwrite
   int64_t copied_ = 0, written_ = 0;
 };
 

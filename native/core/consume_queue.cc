@@ -157,7 +157,7 @@ Status ConsumeQueue::CreateFile(int64_t file, int64_t reserve_bytes, int* fd) {
   if (!status.ok()) {
     files->Close(*fd);
     (void)files->Unlink(path);
-    status.path = path;
+    status.set_path(path);
     return status;
   }
   if (!has_files()) first_file_ = file;
@@ -202,23 +202,24 @@ Status ConsumeQueue::PutInPlace(int64_t file) {
   return Status::Ok();
 }
 
-Status ConsumeQueue::Prepare(int64_t units) {
+Status ConsumeQueue::ReserveFor(int64_t units) {
   const int64_t end = max_offset() + units;
-  if (end <= reserved_) return Status::Ok();
   // One file at a time: a batch that reaches over a file's end gets the next file when it comes there, and its blocks
   // are asked for now.
   const int64_t at = max_offset();
   if (!has_files() || at >= files_end()) MILLRACE_RETURN_IF_ERROR(MakeFile(at / units_per_file()));
   const int64_t file_end = files_end();
-  const int64_t wanted = std::min(file_end, std::max(end, reserved_ + kReserveUnits));
+  const int64_t base = last_file_ * units_per_file();
+  // A page at a time, and up to sixteen in a queue that has many.
+  const int64_t step = std::clamp((at - base) / 4, kReserveUnits, 16 * kReserveUnits);
+  const int64_t wanted = std::min(file_end, std::max(end, reserved_ + step));
   if (wanted > reserved_) {
-    const int64_t base = last_file_ * units_per_file();
     const int64_t from = std::max(reserved_, base);
     std::shared_ptr<DescriptorCache::Holder> file;
     MILLRACE_RETURN_IF_ERROR(Descriptor(last_file_, &file));
     Status status = owner_->files()->Reserve(file->fd, (from - base) * kUnitBytes, (wanted - from) * kUnitBytes);
     if (!status.ok()) {
-      status.path = CurrentPath(last_file_);
+      status.set_path(CurrentPath(last_file_));
       return status;
     }
     reserved_ = wanted;
@@ -305,7 +306,7 @@ Status ConsumeQueue::WriteUnits(int64_t first, const uint8_t* units, int64_t cou
     Status status =
         owner_->files()->Write(holder->fd, units, static_cast<size_t>(part) * kUnitBytes, (first - base) * kUnitBytes);
     if (!status.ok()) {
-      status.path = CurrentPath(file);
+      status.set_path(CurrentPath(file));
       return status;
     }
     MILLRACE_RETURN_IF_ERROR(PutInPlace(file));

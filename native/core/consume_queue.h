@@ -61,7 +61,11 @@ class ConsumeQueue {
   int64_t next_offset() const { return next_offset_; }
   void set_next_offset(int64_t offset) { next_offset_ = offset; }
   // Makes sure that `units` more can be put without a failure: the file and its blocks are there.
-  Status Prepare(int64_t units);
+  Status Prepare(int64_t units) {
+    if (max_offset_.load(std::memory_order_relaxed) + units <= reserved_) [[likely]]
+      return Status::Ok();
+    return ReserveFor(units);
+  }
   // Puts the unit of queue offset max_offset(). Never fails after Prepare: a tail that can't be written out just grows.
   void Put(const QueueUnit& unit);
   // Writes the tail to its file.
@@ -97,6 +101,7 @@ class ConsumeQueue {
   std::string FilePath(int64_t file) const;
   std::string BirthPath(int64_t file) const;
   std::string CurrentPath(int64_t file) const;  // where it is now
+  Status ReserveFor(int64_t units);
   Status MakeFile(int64_t file);
   Status PutInPlace(int64_t file);
   void Grow(uint32_t capacity);

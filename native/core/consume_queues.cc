@@ -138,7 +138,7 @@ Status ConsumeQueues::Sync() {
       if (!status.ok()) break;
       status = files_->SyncData(fd);
       files_->Close(fd);
-      if (!status.ok()) status.path = path;
+      if (!status.ok()) status.set_path(path);
     }
     for (const auto& directory : directories)
       if (status.ok()) status = files_->SyncDirectory(directory);

@@ -59,6 +59,7 @@ class Faulty final : public FileSystem {
     return inner_->Map(fd, bytes, writable, base);
   }
   void Unmap(uint8_t* base, size_t bytes) override { inner_->Unmap(base, bytes); }
+  void ExpectRandom(uint8_t* base, size_t bytes) override { inner_->ExpectRandom(base, bytes); }
   bool Populate(uint8_t* address, size_t bytes) override {
     return Hit("populate", {}).ok() && inner_->Populate(address, bytes);
   }

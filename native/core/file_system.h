@@ -42,6 +42,8 @@ class FileSystem {
 
   virtual Status Map(int fd, size_t bytes, bool writable, uint8_t** base) = 0;
   virtual void Unmap(uint8_t* base, size_t bytes) = 0;
+  // Pages will be touched at random: nothing is read ahead. A hint.
+  virtual void ExpectRandom(uint8_t* base, size_t bytes) = 0;
   // Makes the pages present and writable before their first touch; false where the platform can't or memory is short.
   virtual bool Populate(uint8_t* address, size_t bytes) = 0;
 

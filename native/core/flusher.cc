@@ -55,8 +55,8 @@ Status Flusher::SyncLocked() {
   sync_nanoseconds_.fetch_add(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - started).count(),
                               std::memory_order_relaxed);
   if (!status.ok()) {
-    status.message += "; what is on disk behind log offset " + std::to_string(from) +
-                      " is not known: close the store and open it again";
+    status.AddToMessage("; what is on disk behind log offset " + std::to_string(from) +
+                        " is not known: close the store and open it again");
     status.code = Code::kSyncFailed;
     std::lock_guard lock(mutex_);
     failure_ = status;

@@ -55,7 +55,11 @@ Status IndexFile::Map() {
   Status status = files_->Map(fd_, static_cast<size_t>(sizes_.file_bytes()), writable_, &base_);
   if (status.ok() && !guard_.Add(base_, static_cast<size_t>(sizes_.file_bytes())))
     status = Status::Error(Code::kUnknownError, "the process has 65,536 guarded mappings open already");
-  if (!status.ok()) status.path = path_;
+  if (!status.ok()) {
+    status.set_path(path_);
+    return status;
+  }
+  files_->ExpectRandom(base_, static_cast<size_t>(sizes_.file_bytes()));
   return status;
 }
 
@@ -78,7 +82,7 @@ Status IndexFile::Create(const std::string& birth_path) {
   if (status.ok()) status = Map();
   if (!status.ok()) {
     (void)files_->Unlink(birth_path);
-    status.path = birth_path;
+    status.set_path(birth_path);
     return status;
   }
   files_->Populate(base_, static_cast<size_t>(slots_end));
@@ -104,7 +108,7 @@ Status IndexFile::Reserve(int64_t entries) {
     status = files_->Reserve(fd_, reserved_, got - reserved_);
   }
   if (!status.ok()) {
-    status.path = path_;
+    status.set_path(path_);
     return status;
   }
   reserved_ = got;
@@ -205,7 +209,7 @@ Status IndexFile::CutBack(int64_t log_offset) {
 
 Status IndexFile::Sync() {
   Status status = files_->SyncData(fd_);
-  if (!status.ok()) status.path = path_;
+  if (!status.ok()) status.set_path(path_);
   return status;
 }
 

@@ -1,5 +1,7 @@
 #include "record.h"
 
+#include <atomic>
+
 #include "crc32.h"
 
 namespace millrace {
@@ -99,22 +101,21 @@ RecordSizes SizesOf(const MessageFields& fields) {
   return sizes;
 }
 
-void EncodeRecord(const MessageFields& fields, const RecordSizes& sizes, uint8_t* out) {
+void EncodeRecord(const MessageFields& fields, const RecordSizes& sizes, uint32_t crc, const RecordPlace& place,
+                  uint8_t* const head) {
   // The two bits say how long the hosts are: they follow from the hosts, whatever the caller gave.
   int32_t sys_flag = fields.sys_flag & ~(kSysFlagBornHostV6 | kSysFlagStoreHostV6);
   if (fields.born_host->address_bytes == 16) sys_flag |= kSysFlagBornHostV6;
   if (fields.store_host->address_bytes == 16) sys_flag |= kSysFlagStoreHostV6;
-  Put32(out, static_cast<uint32_t>(sizes.total));
-  Put32(out + 4, kRecordMagic);
-  Put32(out + 8, BodyCrc(reinterpret_cast<const uint8_t*>(fields.body.data()), fields.body.size()));
-  Put32(out + 12, static_cast<uint32_t>(fields.queue_id));
-  Put32(out + 16, static_cast<uint32_t>(fields.flag));
-  Put64(out + 20, 0);
-  Put64(out + 28, 0);
-  Put32(out + 36, static_cast<uint32_t>(sys_flag));
-  Put64(out + 40, static_cast<uint64_t>(fields.born_timestamp));
-  out = PutHost(out + 48, *fields.born_host);
-  Put64(out, 0);
+  Put32(head + 8, crc);
+  Put32(head + 12, static_cast<uint32_t>(fields.queue_id));
+  Put32(head + 16, static_cast<uint32_t>(fields.flag));
+  Put64(head + 20, static_cast<uint64_t>(place.queue_offset));
+  Put64(head + 28, static_cast<uint64_t>(place.log_offset));
+  Put32(head + 36, static_cast<uint32_t>(sys_flag));
+  Put64(head + 40, static_cast<uint64_t>(fields.born_timestamp));
+  uint8_t* out = PutHost(head + 48, *fields.born_host);
+  Put64(out, static_cast<uint64_t>(place.store_timestamp));
   out = PutHost(out + 8, *fields.store_host);
   Put32(out, static_cast<uint32_t>(fields.reconsume_times));
   Put64(out + 4, static_cast<uint64_t>(fields.prepared_transaction_offset));
@@ -131,6 +132,9 @@ void EncodeRecord(const MessageFields& fields, const RecordSizes& sizes, uint8_t
     if (!first) *out++ = kPropertyEnd;
     PutView(out, fields.properties);
   }
+  std::atomic_thread_fence(std::memory_order_release);
+  Put32(head + 4, kRecordMagic);
+  Put32(head, static_cast<uint32_t>(sizes.total));
 }
 
 const char* FoundName(Found found) {

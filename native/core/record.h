@@ -10,7 +10,7 @@
 //                                                                                                                  i32,
 //                                                                                                                  body,
 //                                       topic length i8, topic, properties length i16, properties
-// b and s are 8, or 20 for an IPv6 host. Reserved in place under the append lock: queue offset, log offset, store time.
+// b and s are 8, or 20 for an IPv6 host.
 #pragma once
 
 #include <cstdint>
@@ -76,17 +76,18 @@ struct RecordSizes {
 };
 RecordSizes SizesOf(const MessageFields& fields);
 
-// Writes the record with queue offset, log offset and store time 0. `out` has room for sizes.total.
-void EncodeRecord(const MessageFields& fields, const RecordSizes& sizes, uint8_t* out);
+// What only the append knows.
+struct RecordPlace {
+  int64_t queue_offset = 0;
+  int64_t log_offset = 0;
+  int64_t store_timestamp = 0;
+};
+// `out` has room for sizes.total; `crc` is the body's (BodyCrc). The length and the magic number are written last:
+// another process that looks at the mapping while it is written to sees no record before it is whole.
+void EncodeRecord(const MessageFields& fields, const RecordSizes& sizes, uint32_t crc, const RecordPlace& place,
+                  uint8_t* out);
 
 inline int HostBytes(int32_t sys_flag, int32_t v6_bit) { return (sys_flag & v6_bit) != 0 ? 20 : 8; }
-
-inline void PatchRecord(uint8_t* record, int born_host_bytes, int64_t queue_offset, int64_t log_offset,
-                        int64_t store_timestamp) {
-  Put64(record + 20, static_cast<uint64_t>(queue_offset));
-  Put64(record + 28, static_cast<uint64_t>(log_offset));
-  Put64(record + 48 + born_host_bytes, static_cast<uint64_t>(store_timestamp));
-}
 
 inline void EncodeBlank(uint8_t* out, int32_t bytes_left) {
   Put32(out, static_cast<uint32_t>(bytes_left));

@@ -80,9 +80,9 @@ Status Recovery::Scan() {
     if (status.ok()) {
       if (queue->has_files()) loaded++;
     } else if (status.code == Code::kSegmentSizeMismatch || status.code == Code::kCorruptQueue) {
-      if (status.code == Code::kSegmentSizeMismatch) other_lengths[status.offset]++, mismatch = status;
+      if (status.code == Code::kSegmentSizeMismatch) other_lengths[status.offset()]++, mismatch = status;
       QueueState state{queue};
-      MILLRACE_RETURN_IF_ERROR(MarkGap(state, status.message));
+      MILLRACE_RETURN_IF_ERROR(MarkGap(state, status.message()));
       states_.emplace(queue, std::move(state));
     } else {
       return status;

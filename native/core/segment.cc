@@ -25,7 +25,7 @@ Status Segment::Open() {
   uint8_t* base = nullptr;
   Status status = files_->Map(fd_, static_cast<size_t>(bytes_), writable_, &base);
   if (!status.ok()) {
-    status.path = path_;
+    status.set_path(path_);
     return status;
   }
   if (!guard_.Add(base, static_cast<size_t>(bytes_))) {
@@ -51,7 +51,7 @@ Status Segment::ReserveUpTo(int64_t file_offset) {
     status = files_->Reserve(fd_, done, got - done);
   }
   if (!status.ok()) {
-    status.path = path_;
+    status.set_path(path_);
     return status;
   }
   reserved.store(got, std::memory_order_release);

@@ -13,13 +13,24 @@ using Clock = std::chrono::steady_clock;
 
 // One madvise call holds the address space's lock: short pieces keep others' mmap calls from waiting.
 constexpr int64_t kPopulateBytes = 512 << 10;
+// What the writer populates itself when it comes past the keeper: far cheaper than a pwrite for each small record, and
+// dearer than one for many.
+constexpr int64_t kPopulateHereBytes = 64 << 10;
+constexpr int64_t kPageBytes = 4096;
 constexpr int64_t kMaxWindowBytes = 64 << 20;
-// The window is what the writer needs in this time. The keeper looks again several times in it.
-constexpr auto kWindow = std::chrono::milliseconds(20);
+// What the writer needs in this time is populated. The keeper looks again several times in it.
+constexpr double kPopulateSeconds = 0.02;
+// What the writer needs in this time is reserved: fallocate holds the file's lock, and with a busy disk it waits for
+// bitmaps to be read, so it must be done long before. A fast writer's segment is reserved at once.
+constexpr double kReserveSeconds = 4;
 constexpr auto kLook = std::chrono::milliseconds(1);
 constexpr auto kIdle = std::chrono::milliseconds(100);
 // The next segment is begun when less than this is left (or half of a small segment).
 constexpr int64_t kNextAheadBytes = 256 << 20;
+
+int64_t PopulateWindow(double bytes_per_second) {
+  return std::clamp(static_cast<int64_t>(bytes_per_second * kPopulateSeconds), kPopulateBytes, kMaxWindowBytes);
+}
 
 }  // namespace
 
@@ -61,7 +72,7 @@ void SegmentKeeper::Follow(const std::shared_ptr<Segment>& segment, int64_t file
   written_.store(file_offset, std::memory_order_release);
 }
 
-Status SegmentKeeper::Make(std::shared_ptr<Segment>* out) {
+Status SegmentKeeper::Make(int64_t reserve_bytes, std::shared_ptr<Segment>* out) {
   const std::string path = work_directory_ + "/segment-" + std::to_string(made_++);
   int fd = -1;
   MILLRACE_RETURN_IF_ERROR(files_->Unlink(path));
@@ -76,7 +87,7 @@ Status SegmentKeeper::Make(std::shared_ptr<Segment>* out) {
   if (status.ok()) {
     auto segment = std::make_shared<Segment>(files_, path, 0, segment_bytes_, true);
     status = segment->Open();
-    if (status.ok()) status = segment->ReserveUpTo(std::min<int64_t>(segment_bytes_, 4096));
+    if (status.ok()) status = segment->ReserveUpTo(std::clamp<int64_t>(reserve_bytes, 4096, segment_bytes_));
     if (status.ok()) {
       *out = std::move(segment);
       return status;
@@ -84,14 +95,14 @@ Status SegmentKeeper::Make(std::shared_ptr<Segment>* out) {
   }
   (void)files_->Unlink(path);
   if (status.code != Code::kDiskFull) status.code = Code::kSegmentCreateFailed;
-  if (status.path.empty()) status.path = path;
+  if (status.path().empty()) status.set_path(path);
   return status;
 }
 
 Status SegmentKeeper::Take(int64_t from, const std::string& path, std::shared_ptr<Segment>* out) {
   std::lock_guard lock(making_);
   std::shared_ptr<Segment> segment = std::move(next_);
-  if (!segment) MILLRACE_RETURN_IF_ERROR(Make(&segment));
+  if (!segment) MILLRACE_RETURN_IF_ERROR(Make(0, &segment));
   Status status = files_->Rename(segment->path(), path);
   if (!status.ok()) {
     (void)files_->Unlink(segment->path());
@@ -103,28 +114,43 @@ Status SegmentKeeper::Take(int64_t from, const std::string& path, std::shared_pt
   return Status::Ok();
 }
 
-bool SegmentKeeper::WorkAhead(Segment& segment, int64_t window) {
+bool SegmentKeeper::WorkAhead(Segment& segment, double bytes_per_second) {
   const int64_t written = written_.load(std::memory_order_acquire);
+  const int64_t window = PopulateWindow(bytes_per_second);
+  const auto reserve = static_cast<int64_t>(bytes_per_second * kReserveSeconds);
   const int64_t target = std::min(segment.bytes(), written + window);
-  if (target > segment.reserved.load(std::memory_order_acquire)) {
-    // A full disk is the writer's to report: it asks for its own record's blocks and gets the error.
-    if (!segment.ReserveUpTo(target).ok()) return false;
-  }
+  // A full disk is the writer's to report: it asks for its own record's blocks and gets the error.
+  if (!segment.ReserveUpTo(std::min(segment.bytes(), written + std::max(window, reserve))).ok()) return false;
   if (segment.bytes() - written < std::min(kNextAheadBytes, segment.bytes() / 2)) {
     std::lock_guard lock(making_);
     std::shared_ptr<Segment> made;
-    if (!next_ && Make(&made).ok()) next_ = std::move(made);
+    if (!next_ && Make(reserve - (segment.bytes() - written), &made).ok()) next_ = std::move(made);
   }
   if (!populate_) return false;
   int64_t populated = segment.populated.load(std::memory_order_relaxed);
-  if (populated < written) populated = written & ~int64_t{4095};  // the writer came past: begin where it is
+  if (populated < written) populated = written & ~(kPageBytes - 1);  // the writer came past: begin where it is
   if (populated >= target) return false;
-  const int64_t bytes = std::min(kPopulateBytes, segment.bytes() - populated);
-  if (populated + bytes > segment.reserved.load(std::memory_order_acquire)) return false;
-  if (!files_->Populate(segment.base() + populated, static_cast<size_t>(bytes))) return false;
-  segment.populated.store(populated + bytes, std::memory_order_release);
-  populated_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  return Populate(segment, populated, std::min(populated + kPopulateBytes, segment.bytes()));
+}
+
+// Everything from where the writer is up to segment.populated is present: `from` lies at or before that, or is where the
+// writer is.
+bool SegmentKeeper::Populate(Segment& segment, int64_t from, int64_t to) {
+  if (to > segment.reserved.load(std::memory_order_acquire)) return false;
+  if (!files_->Populate(segment.base() + from, static_cast<size_t>(to - from))) return false;
+  int64_t populated = segment.populated.load(std::memory_order_relaxed);
+  while (populated < to && !segment.populated.compare_exchange_weak(populated, to, std::memory_order_release)) {
+  }
+  populated_bytes_.fetch_add(to - from, std::memory_order_relaxed);
   return true;
+}
+
+void SegmentKeeper::PopulateHere(Segment& segment, int64_t file_offset, int64_t end) {
+  if (!populate_ || end - file_offset > kPopulateHereBytes / 4 || asleep_.load(std::memory_order_relaxed)) return;
+  const int64_t from = std::max(file_offset, segment.populated.load(std::memory_order_acquire)) & ~(kPageBytes - 1);
+  const int64_t reserved = segment.reserved.load(std::memory_order_acquire) & ~(kPageBytes - 1);
+  const int64_t to = std::min(reserved, (end + kPopulateHereBytes) & ~(kPageBytes - 1));
+  if (to > end) (void)Populate(segment, from, to);
 }
 
 void SegmentKeeper::Run() {
@@ -152,14 +178,12 @@ void SegmentKeeper::Run() {
       bytes_per_second = 0;
     } else {
       lock.unlock();
-      const double seconds = std::chrono::duration<double>(kWindow).count();
-      const auto window = std::clamp(static_cast<int64_t>(bytes_per_second * seconds), kPopulateBytes, kMaxWindowBytes);
-      for (int i = 0; i < 8 && WorkAhead(*segment, window); i++) {
+      for (int i = 0; i < 8 && WorkAhead(*segment, bytes_per_second); i++) {
       }
       lock.lock();
       const int64_t ahead =
           segment->populated.load(std::memory_order_relaxed) - written_.load(std::memory_order_acquire);
-      if (!populate_ || ahead >= window / 2) wake_.wait_for(lock, kLook, [this] { return stop_; });
+      if (!populate_ || ahead >= PopulateWindow(bytes_per_second) / 2) wake_.wait_for(lock, kLook, [this] { return stop_; });
     }
   }
 }

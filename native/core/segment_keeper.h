@@ -35,6 +35,10 @@ class SegmentKeeper {
     if (asleep_.load(std::memory_order_relaxed) && (hungry ? ++hungry_appends_ > kWakeAfter : false)) Wake();
   }
 
+  // The writer, come past the keeper's pages with little to write: makes [file_offset, end) of its segment present, and
+  // some more. Only for a fast writer: pages for a slow one would go to disk before they hold anything.
+  void PopulateHere(Segment& segment, int64_t file_offset, int64_t end);
+
   int64_t populated_bytes() const { return populated_bytes_.load(std::memory_order_relaxed); }
 
  private:
@@ -42,9 +46,10 @@ class SegmentKeeper {
 
   void Run();
   void Wake();
-  Status Make(std::shared_ptr<Segment>* out);
+  Status Make(int64_t reserve_bytes, std::shared_ptr<Segment>* out);
+  bool Populate(Segment& segment, int64_t from, int64_t to);
   // True when something was done and there may be more.
-  bool WorkAhead(Segment& segment, int64_t window);
+  bool WorkAhead(Segment& segment, double bytes_per_second);
 
   FileSystem* const files_;
   const std::string work_directory_;

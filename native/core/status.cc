@@ -41,6 +41,30 @@ const char* CodeName(Code code) {
   return index < static_cast<size_t>(Code::kCount) ? kNames[index] : "UNKNOWN_ERROR";
 }
 
+const Status::Detail& Status::detail() const {
+  static const Detail none;
+  return detail_ ? *detail_ : none;
+}
+
+void Status::set_path(std::string path) {
+  Detail changed = detail();
+  changed.path = std::move(path);
+  detail_ = std::make_shared<const Detail>(std::move(changed));
+}
+
+void Status::AddToMessage(const std::string& more) {
+  Detail changed = detail();
+  changed.message += more;
+  detail_ = std::make_shared<const Detail>(std::move(changed));
+}
+
+Status Status::Error(Code code, std::string message, std::string path, int64_t offset) {
+  Status status;
+  status.code = code;
+  status.detail_ = std::make_shared<const Detail>(Detail{std::move(message), std::move(path), offset, 0});
+  return status;
+}
+
 Status Status::System(const char* call, const std::string& path, int error_number) {
   Code code = Code::kIoError;
   if (error_number == ENOSPC || error_number == EDQUOT) code = Code::kDiskFull;
@@ -52,8 +76,10 @@ Status Status::System(const char* call, const std::string& path, int error_numbe
 #else
   if (strerror_r(error_number, text, sizeof text) != 0) reason = "unknown error";
 #endif
-  Status status = Error(code, std::string(call) + " failed: " + reason, path);
-  status.error_number = error_number;
+  Status status;
+  status.code = code;
+  status.detail_ =
+      std::make_shared<const Detail>(Detail{std::string(call) + " failed: " + reason, path, -1, error_number});
   return status;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -43,21 +44,33 @@ enum class Code : int {
 // The table's name of a code, for instance "DISK_FULL"; a static string.
 const char* CodeName(Code code);
 
-struct [[nodiscard]] Status {
+// Two words, and free to make where all went well: several are made for each message.
+class [[nodiscard]] Status {
+ public:
   Code code = Code::kOk;
-  std::string message;   // what was wrong, with the value
-  std::string path;      // the file, where there is one
-  int64_t offset = -1;   // log offset or expected value, where there is one
-  int error_number = 0;  // errno, where the system refused
 
   bool ok() const { return code == Code::kOk; }
+  const std::string& message() const { return detail().message; }  // what was wrong, with the value
+  const std::string& path() const { return detail().path; }        // the file, where there is one
+  int64_t offset() const { return detail().offset; }               // log offset or expected value, or -1
+  int error_number() const { return detail().error_number; }       // errno, where the system refused, or 0
+  void set_path(std::string path);
+  void AddToMessage(const std::string& more);
 
   static Status Ok() { return {}; }
-  static Status Error(Code code, std::string message, std::string path = {}, int64_t offset = -1) {
-    return Status{code, std::move(message), std::move(path), offset, 0};
-  }
+  static Status Error(Code code, std::string message, std::string path = {}, int64_t offset = -1);
   // A refused system call; a full disk or quota becomes kDiskFull, a loop of symbolic links kUnsafePath.
   static Status System(const char* call, const std::string& path, int error_number);
+
+ private:
+  struct Detail {
+    std::string message, path;
+    int64_t offset = -1;
+    int error_number = 0;
+  };
+  const Detail& detail() const;
+
+  std::shared_ptr<const Detail> detail_;
 };
 
 #define MILLRACE_RETURN_IF_ERROR(expression)   \

@@ -125,7 +125,7 @@ Status Store::Open(FileSystem* files, StoreOptions options, std::shared_ptr<Stor
     }
     if (!status.ok()) {
       files->Close(lock_fd);
-      if (status.path.empty()) status.path = paths.lock;
+      if (status.path().empty()) status.set_path(paths.lock);
       return status;
     }
   }
@@ -274,14 +274,14 @@ Status Store::CheckOpen() const {
   return Status::Ok();
 }
 
-Status Store::CheckWritable() const {
+Status Store::WhyNotWritable() const {
   if (read_only_) return Status::Error(Code::kStoreReadOnly, "the store is open for reading only", paths_.root);
   if (state() == StoreState::kFailed) {
     const Status failure = flusher_.failure();
     return Status::Error(Code::kStoreFailed,
                          "a write or sync of the store failed" +
-                             (failure.ok() ? std::string() : ": " + failure.message) + "; close it and open it again",
-                         failure.path);
+                             (failure.ok() ? std::string() : ": " + failure.message()) + "; close it and open it again",
+                         failure.path());
   }
   return CheckOpen();
 }

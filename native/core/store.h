@@ -64,11 +64,19 @@ struct AppendOutcome {
 
 // A thread's working memory for appends; reused, not shared.
 struct AppendBuffer {
-  std::vector<uint8_t> records;
-  std::vector<Placement> placements;
-  std::vector<int64_t> tag_codes;
-  std::vector<int32_t> hashes, hash_ends;
-  std::vector<size_t> accepted;  // index of the message that a placement is for
+  // An accepted message, all of it that can be known without the append lock.
+  struct Prepared {
+    size_t message;
+    RecordSizes sizes;
+    uint32_t crc;
+    bool delayed;  // its tag code is a time, counted from the store time
+    int64_t tag_code;
+    size_t hashes_end;  // its index hashes end here, and begin where those of the one before it end
+    int64_t queue_offset;
+  };
+  std::vector<Prepared> prepared;
+  std::vector<Placement> placements;  // one each
+  std::vector<int32_t> hashes;
 };
 
 struct AppendMode {
@@ -135,7 +143,12 @@ class Store {
 
   StoreState state() const;
   Status CheckOpen() const;
-  Status CheckWritable() const;
+  Status CheckWritable() const {
+    if (state_.load(std::memory_order_acquire) == static_cast<int>(StoreState::kOpen) && !read_only_ &&
+        !flusher_.failed() && !poisoned_.load(std::memory_order_relaxed)) [[likely]]
+      return Status::Ok();
+    return WhyNotWritable();
+  }
   const StoreOptions& options() const { return options_; }
   const RecoveryReport& recovery() const { return report_; }
   bool read_only() const { return read_only_; }
@@ -189,6 +202,7 @@ class Store {
   void set_confirm_offset(int64_t offset) { confirm_offset_.store(offset); }
 
  private:
+  Status WhyNotWritable() const;
   std::shared_ptr<FileSystem> kept_;  // first: destroyed after everything that uses it
   Store(FileSystem* files, StoreOptions options, StorePaths paths);
   Status Recover(bool log_exists);
@@ -199,6 +213,9 @@ class Store {
   void RunHousekeeper();
   void NudgeHousekeeper();
   void StopThreads();
+  class PreparedRecords;
+  Status Prepare(AppendBuffer* buffer, const MessageFields* messages, size_t count, AppendMode mode,
+                 AppendOutcome* outcomes) const;
   Status DispatchRange(int64_t from, int64_t to, int64_t* dispatched);
   static int64_t NowMs();
 

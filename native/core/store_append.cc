@@ -1,6 +1,7 @@
 // Store: appending. Encoding needs no lock; numbers, bytes, publication and dispatch happen under the append lock.
 #include <algorithm>
 
+#include "crc32.h"
 #include "store.h"
 
 namespace millrace {
@@ -9,16 +10,28 @@ namespace {
 constexpr int32_t kRecordSlackBytes = 65536;  // a whole record may be so much larger than maxMessageSize
 }
 
-Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, ConsumeQueue* const* queues, size_t count,
-                     AppendMode mode, AppendOutcome* outcomes) {
-  MILLRACE_RETURN_IF_ERROR(CheckWritable());
-  // 1. Without the lock: check, encode, hash.
+// Encodes the prepared messages where they are placed.
+class Store::PreparedRecords final : public RecordSource {
+ public:
+  PreparedRecords(const AppendBuffer& buffer, const MessageFields* messages, int64_t store_timestamp)
+      : buffer_(buffer), messages_(messages), store_timestamp_(store_timestamp) {}
+  void Encode(size_t number, const Placement& placement, uint8_t* out) override {
+    const AppendBuffer::Prepared& prepared = buffer_.prepared[number];
+    EncodeRecord(messages_[prepared.message], prepared.sizes, prepared.crc,
+                 {prepared.queue_offset, placement.log_offset, store_timestamp_}, out);
+  }
+
+ private:
+  const AppendBuffer& buffer_;
+  const MessageFields* const messages_;
+  const int64_t store_timestamp_;
+};
+
+Status Store::Prepare(AppendBuffer* buffer, const MessageFields* messages, size_t count, AppendMode mode,
+                      AppendOutcome* outcomes) const {
+  buffer->prepared.clear();
   buffer->placements.clear();
-  buffer->tag_codes.clear();
   buffer->hashes.clear();
-  buffer->hash_ends.clear();
-  buffer->accepted.clear();
-  size_t used = 0;
   int64_t total = 0;
   const bool index = index_.enabled();
   for (size_t i = 0; i < count; i++) {
@@ -41,31 +54,34 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
                     ", a segment " + std::to_string(log_.segment_bytes());
       return Status::Error(refused, "message " + std::to_string(i) + ": " + what, {}, static_cast<int64_t>(i));
     }
-    const auto needed = used + static_cast<size_t>(sizes.total);
-    if (needed > buffer->records.size()) buffer->records.resize(std::max(needed, buffer->records.size() * 2));
-    EncodeRecord(message, sizes, buffer->records.data() + used);
-    used += static_cast<size_t>(sizes.total);
     total += sizes.total;
 
     KnownProperties known;
     if (!message.properties.empty()) known = ReadProperties(message.properties);
     if (!message.tags.empty()) known.tags = message.tags;
     if (!message.keys.empty()) known.keys = message.keys;
-    // A delayed record's code is a time, counted from the store time: its delay is added under the lock.
-    buffer->tag_codes.push_back(rules_.TagCode(message.topic, known.tags, known.delay, 0));
-    if (DispatchRules::IsDelayed(message.topic, known.delay)) outcomes[i].size = -sizes.total;
     if (index && EntersIndex(message.sys_flag))
       DispatchRules::KeyHashes(message.topic, known.unique_key, known.keys, &buffer->hashes);
-    buffer->hash_ends.push_back(static_cast<int32_t>(buffer->hashes.size()));
     buffer->placements.push_back({sizes.total, 0});
-    buffer->accepted.push_back(i);
+    buffer->prepared.push_back(
+        {i, sizes, BodyCrc(reinterpret_cast<const uint8_t*>(message.body.data()), message.body.size()),
+         DispatchRules::IsDelayed(message.topic, known.delay),
+         rules_.TagCode(message.topic, known.tags, known.delay, 0), buffer->hashes.size(), 0});
   }
-  const size_t accepted = buffer->accepted.size();
-  if (accepted == 0) return Status::Ok();
   if (mode.together && total > log_.MaxRecordBytes())
     return Status::Error(Code::kMessageIllegal, "the batch takes " + std::to_string(total) +
                                                     " bytes, which no segment of " +
                                                     std::to_string(log_.segment_bytes()) + " holds whole");
+  return Status::Ok();
+}
+
+Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, ConsumeQueue* const* queues, size_t count,
+                     AppendMode mode, AppendOutcome* outcomes) {
+  MILLRACE_RETURN_IF_ERROR(CheckWritable());
+  // 1. Without the lock: check, sum, hash.
+  MILLRACE_RETURN_IF_ERROR(Prepare(buffer, messages, count, mode, outcomes));
+  const size_t accepted = buffer->prepared.size();
+  if (accepted == 0) return Status::Ok();
 
   // 2. With the lock: numbers, bytes, publication, queues, index.
   std::unique_lock lock(append_mutex_, std::try_to_lock);
@@ -86,42 +102,29 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
     ~Leaving() { since.store(0, std::memory_order_relaxed); }
   } leaving{append_since_ms_};
   ConsumeQueue* last_queue = nullptr;
-  Status status;
-  for (size_t n = 0; n < accepted && status.ok(); n++) {
-    ConsumeQueue* const queue = queues[buffer->accepted[n]];
-    if (queue != last_queue && EntersQueue(messages[buffer->accepted[n]].sys_flag))
-      status = queue->Prepare(static_cast<int64_t>(accepted));
+  for (const AppendBuffer::Prepared& prepared : buffer->prepared) {
+    ConsumeQueue* const queue = queues[prepared.message];
+    if (queue != last_queue && EntersQueue(messages[prepared.message].sys_flag))
+      MILLRACE_RETURN_IF_ERROR(queue->Prepare(static_cast<int64_t>(accepted)));
     last_queue = queue;
   }
-  if (status.ok()) status = index_.Prepare(static_cast<int64_t>(buffer->hashes.size()));
-  if (status.ok()) status = log_.Place(buffer->placements.data(), accepted, mode.together);
-  if (!status.ok()) return status;
+  MILLRACE_RETURN_IF_ERROR(index_.Prepare(static_cast<int64_t>(buffer->hashes.size())));
+  MILLRACE_RETURN_IF_ERROR(log_.Place(buffer->placements.data(), accepted, mode.together));
 
-  uint8_t* record = buffer->records.data();
-  for (size_t n = 0; n < accepted; n++) {
-    const size_t i = buffer->accepted[n];
-    const MessageFields& message = messages[i];
-    AppendOutcome& outcome = outcomes[i];
-    ConsumeQueue* const queue = queues[i];
-    if (outcome.size < 0) {
-      outcome.size = -outcome.size;
-      if (buffer->tag_codes[n] != 0) buffer->tag_codes[n] += now;
+  for (AppendBuffer::Prepared& prepared : buffer->prepared) {
+    if (prepared.delayed && prepared.tag_code != 0) prepared.tag_code += now;
+    if (EntersQueue(messages[prepared.message].sys_flag)) {
+      ConsumeQueue* const queue = queues[prepared.message];
+      prepared.queue_offset = queue->next_offset();
+      queue->set_next_offset(prepared.queue_offset + 1);
     }
-    outcome.log_offset = buffer->placements[n].log_offset;
-    outcome.store_timestamp = now;
-    outcome.queue_offset = 0;
-    if (EntersQueue(message.sys_flag)) {
-      outcome.queue_offset = queue->next_offset();
-      queue->set_next_offset(outcome.queue_offset + 1);
-    }
-    PatchRecord(record, message.born_host->bytes(), outcome.queue_offset, outcome.log_offset, now);
-    record += outcome.size;
   }
+  PreparedRecords records(*buffer, messages, now);
   bool poisoned = false;
-  status = log_.Write(buffer->records.data(), buffer->placements.data(), accepted, &poisoned);
+  const Status status = log_.Write(&records, buffer->placements.data(), accepted, &poisoned);
   if (!status.ok()) {
-    for (size_t n = 0; n < accepted; n++)
-      queues[buffer->accepted[n]]->set_next_offset(queues[buffer->accepted[n]]->max_offset());
+    for (const AppendBuffer::Prepared& prepared : buffer->prepared)
+      queues[prepared.message]->set_next_offset(queues[prepared.message]->max_offset());
     if (poisoned) poisoned_.store(true, std::memory_order_release);
     return status;
   }
@@ -129,13 +132,14 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
   raw_dispatched_ = log_.end();
   last_timestamp_.store(now, std::memory_order_relaxed);
   flusher_.NoteAppended(now);
-  int32_t hash = 0;
+  size_t hash = 0;
   for (size_t n = 0; n < accepted; n++) {
-    const size_t i = buffer->accepted[n];
-    const AppendOutcome& outcome = outcomes[i];
-    if (EntersQueue(messages[i].sys_flag)) queues[i]->Put({outcome.log_offset, outcome.size, buffer->tag_codes[n]});
-    for (; hash < buffer->hash_ends[n]; hash++)
-      index_.Put(buffer->hashes[static_cast<size_t>(hash)], outcome.log_offset, now);
+    const AppendBuffer::Prepared& prepared = buffer->prepared[n];
+    const int64_t log_offset = buffer->placements[n].log_offset;
+    outcomes[prepared.message] = {Code::kOk, prepared.sizes.total, log_offset, prepared.queue_offset, now};
+    if (EntersQueue(messages[prepared.message].sys_flag))
+      queues[prepared.message]->Put({log_offset, prepared.sizes.total, prepared.tag_code});
+    for (; hash < prepared.hashes_end; hash++) index_.Put(buffer->hashes[hash], log_offset, now);
   }
   return Status::Ok();
 }

@@ -15,17 +15,17 @@ napi_value MakeError(napi_env env, const Status& status) {
   if (environment != nullptr && environment->error_factory != nullptr) {
     napi_value factory = nullptr, result = nullptr;
     napi_get_reference_value(env, environment->error_factory, &factory);
-    napi_value arguments[] = {String(env, CodeName(status.code)), String(env, status.message),
-                              status.path.empty() ? Undefined(env) : String(env, status.path),
-                              status.offset < 0 ? Undefined(env) : Number(env, static_cast<double>(status.offset)),
-                              status.error_number == 0 ? Undefined(env) : Number(env, status.error_number)};
+    napi_value arguments[] = {String(env, CodeName(status.code)), String(env, status.message()),
+                              status.path().empty() ? Undefined(env) : String(env, status.path()),
+                              status.offset() < 0 ? Undefined(env) : Number(env, static_cast<double>(status.offset())),
+                              status.error_number() == 0 ? Undefined(env) : Number(env, status.error_number())};
     if (napi_call_function(env, Undefined(env), factory, 5, arguments, &result) == napi_ok && result != nullptr)
       return result;
     napi_value pending = nullptr;
     napi_get_and_clear_last_exception(env, &pending);
   }
   napi_value error = nullptr;
-  napi_create_error(env, String(env, CodeName(status.code)), String(env, status.message), &error);
+  napi_create_error(env, String(env, CodeName(status.code)), String(env, status.message()), &error);
   return error;
 }
 

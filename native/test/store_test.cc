@@ -193,7 +193,7 @@ TEST("a second open of the same directory meets the lock, in the same process to
   Status status;
   CHECK(OpenStore(TinyOptions(scratch / "store"), &status) == nullptr);
   CHECK_EQ(status.code, Code::kStoreLocked);
-  CHECK_EQ(status.offset, static_cast<int64_t>(getpid()));
+  CHECK_EQ(status.offset(), static_cast<int64_t>(getpid()));
   CHECK(store->Close().ok());
   CHECK(OpenStore(TinyOptions(scratch / "store"), &status) != nullptr);
 }
