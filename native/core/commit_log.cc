@@ -9,6 +9,7 @@ namespace millrace {
 namespace {
 
 constexpr size_t kGatherBytes = 256 << 10;
+constexpr int64_t kPageBytes = 4096;
 
 Status CheckCopied(const Segment& segment, int64_t file_offset) {
   if (!segment.damaged()) [[likely]]
@@ -211,7 +212,7 @@ Status CommitLog::Place(Placement* placements, size_t count, bool together) {
 }
 
 Status CommitLog::WriteBytes(Segment& segment, int64_t file_offset, const uint8_t* bytes, size_t count) {
-  if (file_offset + static_cast<int64_t>(count) <= segment.populated.load(std::memory_order_acquire)) {
+  if (segment.Populated(file_offset, file_offset + static_cast<int64_t>(count))) {
     memcpy(segment.base() + file_offset, bytes, count);
     return CheckCopied(segment, file_offset);
   }
@@ -220,23 +221,17 @@ Status CommitLog::WriteBytes(Segment& segment, int64_t file_offset, const uint8_
   return status;
 }
 
-// Records that lie back to back in one segment: encoded into the mapping as far as its pages are populated, the others
-// gathered for one pwrite (or several, so that what is gathered stays in the processor's cache).
+// Records that lie back to back in one segment: encoded into the mapping where its pages are populated, else gathered
+// for one pwrite (or several, so that what is gathered stays in the processor's cache).
 Status CommitLog::WriteRecords(Segment& segment, RecordSource* source, const Placement* placements, size_t from,
                                size_t to) {
-  const int64_t base = segment.from();
-  const auto end_of = [&](size_t n) { return placements[n].log_offset + placements[n].size; };
-  const size_t first = from;
-  int64_t populated = base + segment.populated.load(std::memory_order_acquire);
-  if (end_of(to - 1) > populated) {
-    keeper_.PopulateHere(segment, placements[from].log_offset - base, end_of(to - 1) - base);
-    populated = base + segment.populated.load(std::memory_order_acquire);
-  }
-  for (; from < to && end_of(from) <= populated; from++)
-    source->Encode(from, placements[from], segment.base() + (placements[from].log_offset - base));
-  if (from > first) {
-    copied_ += static_cast<int64_t>(from - first);
-    MILLRACE_RETURN_IF_ERROR(CheckCopied(segment, placements[first].log_offset - base));
+  const int64_t base = segment.from(), start = placements[from].log_offset - base,
+                end = placements[to - 1].log_offset + placements[to - 1].size - base;
+  if (Present(segment, start, end)) {
+    for (size_t i = from; i < to; i++)
+      source->Encode(i, placements[i], segment.base() + (placements[i].log_offset - base));
+    copied_ += static_cast<int64_t>(to - from);
+    return CheckCopied(segment, start);
   }
   while (from < to) {
     const int64_t begin = placements[from].log_offset;
@@ -256,6 +251,12 @@ Status CommitLog::WriteRecords(Segment& segment, RecordSource* source, const Pla
     from = last;
   }
   return Status::Ok();
+}
+
+bool CommitLog::Present(Segment& segment, int64_t from, int64_t to) {
+  if (segment.Populated(from, to) || segment.from() + to <= present_until_) return true;
+  present_until_ = segment.from() + keeper_.PopulateHere(segment, from, to);
+  return segment.from() + to <= present_until_;
 }
 
 Status CommitLog::Write(RecordSource* source, const Placement* placements, size_t count, bool* poisoned) {
@@ -292,8 +293,7 @@ Status CommitLog::Write(RecordSource* source, const Placement* placements, size_
     if (rolled) keeper_.Follow(tail_, tail_ ? before - tail_->from() : 0);
     return status;
   }
-  const int64_t written = end_ - tail_->from();
-  keeper_.Advance(written, written > tail_->populated.load(std::memory_order_relaxed));
+  keeper_.Advance(end_ - tail_->from());
   return status;
 }
 
@@ -316,7 +316,7 @@ Status CommitLog::WriteRaw(const uint8_t* bytes, size_t count, bool* poisoned) {
     end_ += static_cast<int64_t>(part);
     bytes += part;
     count -= part;
-    keeper_.Advance(at + static_cast<int64_t>(part), false);
+    keeper_.Advance(at + static_cast<int64_t>(part));
   }
   return Status::Ok();
 }
@@ -362,6 +362,16 @@ void CommitLog::StartWriteBack(int64_t from, int64_t to) {
     const int64_t begin = std::max(from, segment->from()), end = std::min(to, segment->end());
     if (begin < end && segment->Open().ok())
       files_->StartWriteBack(segment->fd(), begin - segment->from(), end - begin);
+  }
+}
+
+void CommitLog::DropFromTable(int64_t from, int64_t to) {
+  from &= ~(kPageBytes - 1), to &= ~(kPageBytes - 1);
+  const auto list = segments();
+  for (const auto& segment : *list) {
+    const int64_t begin = std::max(from, segment->from()), end = std::min(to, segment->end());
+    if (begin < end && segment->base() != nullptr)
+      files_->DropFromTable(segment->base() + (begin - segment->from()), static_cast<size_t>(end - begin));
   }
 }
 

@@ -88,6 +88,9 @@ class CommitLog {
   // Makes [from, to) durable, the directory entries of new segments first. Any thread, one at a time.
   Status Sync(int64_t from, int64_t to);
   void StartWriteBack(int64_t from, int64_t to);
+  // The writer has come past `to` and the pages will be written: out of the page table with them, all at once. Else
+  // write-back protects each on its own, with an interrupt to the writer's processor for it.
+  void DropFromTable(int64_t from, int64_t to);
   // Writes [from, to) again, because a sync that failed may have left it clean in memory and absent from the disk.
   Status Rewrite(int64_t from, int64_t to);
 
@@ -103,6 +106,7 @@ class CommitLog {
   Status EnsureSegment(int64_t from);
   Status WriteBytes(Segment& segment, int64_t file_offset, const uint8_t* bytes, size_t count);
   Status WriteRecords(Segment& segment, RecordSource* source, const Placement* placements, size_t from, size_t to);
+  bool Present(Segment& segment, int64_t from, int64_t to);
   void Undo(int64_t from, int64_t to, bool* poisoned);
   Status ZeroBehind(int64_t end);
 
@@ -118,6 +122,7 @@ class CommitLog {
   int64_t end_ = 0;
   std::shared_ptr<Segment> tail_;  // the segment that end_ lies in; null before the first
   std::atomic<int64_t> published_{0};
+  int64_t present_until_ = 0;      // log offset: from end_ to here the writer has populated pages itself
   std::vector<uint8_t> gathered_;  // records on their way to a pwrite
   int64_t copied_ = 0, written_ = 0;
 };

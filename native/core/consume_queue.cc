@@ -77,7 +77,7 @@ Status ConsumeQueue::Load() {
   return Status::Ok();
 }
 
-Status ConsumeQueue::SetBounds(int64_t min, int64_t max, int64_t max_log_end) {
+Status ConsumeQueue::SetBounds(int64_t min, int64_t max, const QueueUnit* last) {
   {
     std::lock_guard lock(tail_lock_);
     tail_first_ = max;
@@ -86,7 +86,7 @@ Status ConsumeQueue::SetBounds(int64_t min, int64_t max, int64_t max_log_end) {
   min_offset_ = min;
   max_offset_ = max;
   next_offset_ = max;
-  max_log_end_ = max_log_end;
+  last_ = {max, last != nullptr ? last->log_offset : -1, last != nullptr ? last->size : 0};
   reserved_ = max;
   if (!owner_->options().writable || !has_files()) return Status::Ok();
   return ZeroBehind(max);
@@ -142,7 +142,7 @@ Status ConsumeQueue::Reset() {
   }
   first_file_ = 0;
   last_file_ = -1;
-  return SetBounds(0, 0, -1);
+  return SetBounds(0, 0);
 }
 
 // Born outside the queue's folder, at full length; PutInPlace() renames it in once it holds something.
@@ -256,8 +256,8 @@ void ConsumeQueue::Put(const QueueUnit& unit) {
     EncodeUnit(unit, tail_ + static_cast<size_t>(tail_count_) * kUnitBytes);
     tail_count_++;
   }
-  max_log_end_ = unit.log_offset + unit.size;
   const int64_t offset = max_offset_.load(std::memory_order_relaxed) + 1;
+  last_ = {offset, unit.log_offset, unit.size};
   max_offset_.store(offset, std::memory_order_release);
   next_offset_ = offset;
   if (!dirty_) owner_->MarkDirty(this);
@@ -273,10 +273,9 @@ Status ConsumeQueue::WriteOut() {
 }
 
 Status ConsumeQueue::Settle() {
-  dirty_ = false;
   const Status status = WriteOut();
   if (!status.ok()) {
-    owner_->MarkDirty(this);
+    if (!dirty_) owner_->MarkDirty(this);
     return status;
   }
   owner_->tail_bytes_.fetch_sub(static_cast<int64_t>(tail_capacity_) * kUnitBytes, std::memory_order_relaxed);

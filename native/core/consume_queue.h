@@ -52,8 +52,13 @@ class ConsumeQueue {
   int32_t queue_id() const { return queue_id_; }
   int64_t min_offset() const { return min_offset_.load(std::memory_order_acquire); }
   int64_t max_offset() const { return max_offset_.load(std::memory_order_acquire); }
-  // End of the last record that was put; a record that ends at or before it is in the queue already.
-  int64_t max_log_end() const { return max_log_end_; }
+  // What the queue held when it was last marked (TakeDirty(), MarkAll()): its end, and where its last unit points.
+  struct Mark {
+    int64_t max_offset = 0;
+    int64_t last_log_offset = -1;  // -1: no unit, or not known
+    int32_t last_size = 0;
+  };
+  const Mark& mark() const { return mark_; }
 
   // -- one thread at a time
   // ------------------------------------------------------------------------------------------------------------ The
@@ -85,8 +90,9 @@ class ConsumeQueue {
   // ------------------------------------------------------------------------------------------------------------------------
   // Lists the files; checks names and lengths. max_offset() is then what the files could hold at most.
   Status Load();
-  // Takes [min, max) as what is in the files; what lies behind in them is zeroed when it is not zero already.
-  Status SetBounds(int64_t min, int64_t max, int64_t max_log_end);
+  // Takes [min, max) as what is in the files; what lies behind in them is zeroed when it is not zero already. `last` is
+  // the unit before `max`, where it is known.
+  Status SetBounds(int64_t min, int64_t max, const QueueUnit* last = nullptr);
   int64_t files_begin() const { return first_file_ * units_per_file(); }
   int64_t files_end() const { return (last_file_ + 1) * units_per_file(); }
   bool has_files() const { return last_file_ >= first_file_; }
@@ -125,7 +131,7 @@ class ConsumeQueue {
   ConsumeQueues* const owner_;
   const std::shared_ptr<const std::string> topic_;
   const int32_t queue_id_;
-  bool dirty_ = false;           // in the owner's list of queues with a tail
+  bool dirty_ = false;           // in the owner's list: has units that are not in its mark
   uint32_t unsynced_epoch_ = 0;  // the sync period in which unsynced_file_ was last noted as written
   int64_t unsynced_file_ = -1;
   bool born_ = false;           // the last file has not been renamed into its folder yet
@@ -136,7 +142,7 @@ class ConsumeQueue {
   int64_t reserved_ = 0;    // queue offset up to which the last file has blocks
   int64_t first_file_ = 0, last_file_ = -1;
   int64_t next_offset_ = 0;
-  int64_t max_log_end_ = -1;
+  Mark last_, mark_;  // last_ follows every unit
   std::atomic<int64_t> min_offset_{0}, max_offset_{0};
 };
 
@@ -162,8 +168,11 @@ class ConsumeQueues {
   std::vector<ConsumeQueue*> All() const;
   bool empty() const;
 
-  // The queues that have a tail, for the caller to Settle() each of them.
+  // The queues that got units since the last call, each with its mark set, for the caller to Settle(). Where units are
+  // put, one thread at a time.
   std::vector<ConsumeQueue*> TakeDirty();
+  // Before the first append: every queue's mark is what it holds.
+  void MarkAll();
   // Makes everything that was written out durable, by an fdatasync each or one syncfs when there are many.
   Status Sync();
 

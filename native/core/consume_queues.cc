@@ -107,8 +107,20 @@ void ConsumeQueues::MarkUnsynced(ConsumeQueue* queue, int64_t file) {
 }
 
 std::vector<ConsumeQueue*> ConsumeQueues::TakeDirty() {
-  std::lock_guard lock(lists_mutex_);
-  return std::exchange(dirty_, {});
+  std::vector<ConsumeQueue*> dirty;
+  {
+    std::lock_guard lock(lists_mutex_);
+    dirty = std::exchange(dirty_, {});
+  }
+  for (ConsumeQueue* queue : dirty) {
+    queue->dirty_ = false;
+    queue->mark_ = queue->last_;
+  }
+  return dirty;
+}
+
+void ConsumeQueues::MarkAll() {
+  for (ConsumeQueue* queue : All()) queue->mark_ = queue->last_;
 }
 
 Status ConsumeQueues::Sync() {

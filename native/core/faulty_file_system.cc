@@ -60,6 +60,7 @@ class Faulty final : public FileSystem {
   }
   void Unmap(uint8_t* base, size_t bytes) override { inner_->Unmap(base, bytes); }
   void ExpectRandom(uint8_t* base, size_t bytes) override { inner_->ExpectRandom(base, bytes); }
+  void DropFromTable(uint8_t* address, size_t bytes) override { inner_->DropFromTable(address, bytes); }
   bool Populate(uint8_t* address, size_t bytes) override {
     return Hit("populate", {}).ok() && inner_->Populate(address, bytes);
   }

@@ -44,6 +44,8 @@ class FileSystem {
   virtual void Unmap(uint8_t* base, size_t bytes) = 0;
   // Pages will be touched at random: nothing is read ahead. A hint.
   virtual void ExpectRandom(uint8_t* base, size_t bytes) = 0;
+  // Takes pages out of the process's page table; they stay in the page cache, dirty as they are. A hint.
+  virtual void DropFromTable(uint8_t* address, size_t bytes) = 0;
   // Makes the pages present and writable before their first touch; false where the platform can't or memory is short.
   virtual bool Populate(uint8_t* address, size_t bytes) = 0;
 

@@ -48,8 +48,9 @@ Status Flusher::SyncLocked() {
   std::shared_ptr<Segment> segment;
   if (log_->Find(end - 1, &segment).ok() && segment)
     ahead =
-        std::max<int64_t>(0, segment->populated.load(std::memory_order_relaxed) - (end - segment->from())) / kPageBytes;
+        std::max<int64_t>(0, segment->populated_to.load(std::memory_order_relaxed) - (end - segment->from())) / kPageBytes;
   const auto started = Clock::now();
+  log_->DropFromTable(from, end);
   Status status = log_->Sync(from, end);
   syncs_.fetch_add(1, std::memory_order_relaxed);
   sync_nanoseconds_.fetch_add(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - started).count(),
@@ -148,6 +149,7 @@ void Flusher::Run() {
     written_back = std::max(written_back, flushed());
     if (end - written_back >= kWriteBackBytes) {
       const int64_t to = end & ~(kPageBytes - 1);
+      log_->DropFromTable(written_back, to);
       log_->StartWriteBack(written_back, to);
       written_back = to;
     }

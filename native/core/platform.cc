@@ -65,6 +65,8 @@ bool Populate(void* address, size_t bytes) {
   return madvise(address, bytes, MADV_POPULATE_WRITE) == 0;
 }
 
+void DropFromTable(void* address, size_t bytes) { (void)madvise(address, bytes, MADV_DONTNEED); }
+
 ssize_t ReadCached(int fd, void* data, size_t bytes, int64_t offset) {
   const iovec part{data, bytes};
   const ssize_t got = preadv2(fd, &part, 1, offset, RWF_NOWAIT);
@@ -118,6 +120,8 @@ int Reserve(int fd, int64_t offset, int64_t bytes) {
 }
 
 bool Populate(void*, size_t) { return false; }
+
+void DropFromTable(void*, size_t) {}
 ssize_t ReadCached(int fd, void* data, size_t bytes, int64_t offset) { return pread(fd, data, bytes, offset); }
 int SyncData(int fd) {
   return Retry([](int f) { return fcntl(f, F_FULLFSYNC); }, fd);

@@ -14,6 +14,8 @@ int Reserve(int fd, int64_t offset, int64_t bytes);
 
 // Pages made present and writable. Linux >= 5.14: MADV_POPULATE_WRITE. Elsewhere false.
 bool Populate(void* address, size_t bytes);
+// Linux: MADV_DONTNEED, which on a shared mapping of a file only empties the page table. Elsewhere nothing.
+void DropFromTable(void* address, size_t bytes);
 
 // preadv2(RWF_NOWAIT): bytes read, or -1 with errno EAGAIN when a page is not in memory. macOS: an ordinary pread.
 ssize_t ReadCached(int fd, void* data, size_t bytes, int64_t offset);

@@ -65,6 +65,7 @@ class Posix final : public FileSystem {
 
   void Unmap(uint8_t* base, size_t bytes) override { munmap(base, bytes); }
   void ExpectRandom(uint8_t* base, size_t bytes) override { (void)madvise(base, bytes, MADV_RANDOM); }
+  void DropFromTable(uint8_t* address, size_t bytes) override { platform::DropFromTable(address, bytes); }
   bool Populate(uint8_t* address, size_t bytes) override { return platform::Populate(address, bytes); }
 
   Status Read(int fd, void* data, size_t bytes, int64_t offset, size_t* got) override {

@@ -313,13 +313,13 @@ Status Recovery::PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueU
     if (empty && queue_offset > state->cursor) {
       // The first message that the log still has of this queue: the queue begins here.
       if (in_.read_only) {
-        MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue_offset, queue_offset, -1));
+        MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue_offset, queue_offset));
       } else {
         MILLRACE_RETURN_IF_ERROR(queue->Reset());
-        MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue_offset, queue_offset, -1));
+        MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue_offset, queue_offset));
       }
     } else {
-      MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue->files_begin(), state->cursor, -1));
+      MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue->files_begin(), state->cursor));
     }
     state->writing = true;
     state->window_count = 0;
@@ -458,7 +458,7 @@ Status Recovery::Apply() {
     state.writing = false;
     state.cursor = 0;
     if (in_.read_only) {
-      MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue->files_end(), queue->files_end(), -1));
+      MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue->files_end(), queue->files_end()));
     } else {
       MILLRACE_RETURN_IF_ERROR(queue->Reset());
     }
@@ -481,7 +481,7 @@ Status Recovery::Apply() {
     // Numbers are never given twice: a queue whose records are all gone goes on behind its last one.
     if (state->gap && row != rows.end() && queue->max_offset() < row->second->max_offset &&
         row->second->last_log_offset < LogMin()) {
-      MILLRACE_RETURN_IF_ERROR(queue->SetBounds(row->second->max_offset, row->second->max_offset, -1));
+      MILLRACE_RETURN_IF_ERROR(queue->SetBounds(row->second->max_offset, row->second->max_offset));
       continue;
     }
     if (!state->writing) {
@@ -492,8 +492,7 @@ Status Recovery::Apply() {
         MILLRACE_RETURN_IF_ERROR(ReadUnit(*state, state->cursor - 1, &last, &there));
       int64_t min = state->cursor;
       if (queue->has_files()) MILLRACE_RETURN_IF_ERROR(MinOffset(queue, state->cursor, &min));
-      MILLRACE_RETURN_IF_ERROR(
-          queue->SetBounds(min, state->cursor, there && !IsPreBlank(last) ? last.log_offset + last.size : -1));
+      MILLRACE_RETURN_IF_ERROR(queue->SetBounds(min, state->cursor, there ? &last : nullptr));
     } else if (queue->has_files() && queue->min_offset() <= queue->files_begin() && !in_.read_only) {
       int64_t min = queue->min_offset();
       MILLRACE_RETURN_IF_ERROR(queue->WriteOut());

@@ -43,10 +43,13 @@ class Segment {
     return !damaged();
   }
 
-  // Bytes from the start of the file that have disk blocks, and the end of what was populated. Moved by the keeper (or
-  // by the writer in its stead).
+  // Bytes from the start of the file that have disk blocks. Moved by the keeper, or by the writer in its stead.
   std::atomic<int64_t> reserved{0};
-  std::atomic<int64_t> populated{0};
+  // The pages that the keeper has populated ahead of the writer; moved by it alone, the start before the end.
+  std::atomic<int64_t> populated_from{0}, populated_to{0};
+  bool Populated(int64_t from, int64_t to) const {
+    return to <= populated_to.load(std::memory_order_acquire) && from >= populated_from.load(std::memory_order_relaxed);
+  }
   std::mutex reserve_mutex;
 
   // Reserves up to `file_offset` at least, in steps that grow with what the segment already holds.

@@ -19,7 +19,11 @@ constexpr int64_t kPopulateHereBytes = 64 << 10;
 constexpr int64_t kPageBytes = 4096;
 constexpr int64_t kMaxWindowBytes = 64 << 20;
 // What the writer needs in this time is populated. The keeper looks again several times in it.
-constexpr double kPopulateSeconds = 0.02;
+constexpr double kPopulateSeconds = 0.005;
+// A keeper that fell behind begins again this far ahead of the writer.
+constexpr double kLeadSeconds = 0.0005;
+// The write rate is measured over at least so long.
+constexpr double kRateSeconds = 0.001;
 // What the writer needs in this time is reserved: fallocate holds the file's lock, and with a busy disk it waits for
 // bitmaps to be read, so it must be done long before. A fast writer's segment is reserved at once.
 constexpr double kReserveSeconds = 4;
@@ -58,7 +62,7 @@ void SegmentKeeper::Stop() {
 }
 
 void SegmentKeeper::Wake() {
-  hungry_appends_ = 0;
+  appends_asleep_ = 0;
   {
     std::lock_guard lock(mutex_);
     asleep_.store(false, std::memory_order_relaxed);
@@ -127,30 +131,32 @@ bool SegmentKeeper::WorkAhead(Segment& segment, double bytes_per_second) {
     if (!next_ && Make(reserve - (segment.bytes() - written), &made).ok()) next_ = std::move(made);
   }
   if (!populate_) return false;
-  int64_t populated = segment.populated.load(std::memory_order_relaxed);
-  if (populated < written) populated = written & ~(kPageBytes - 1);  // the writer came past: begin where it is
-  if (populated >= target) return false;
-  return Populate(segment, populated, std::min(populated + kPopulateBytes, segment.bytes()));
+  int64_t from = segment.populated_to.load(std::memory_order_relaxed);
+  if (from < written) {
+    // The writer came past: begin where it will be, not where both would fill the same pages.
+    from = (written + static_cast<int64_t>(bytes_per_second * kLeadSeconds)) & ~(kPageBytes - 1);
+    segment.populated_from.store(from, std::memory_order_relaxed);
+  }
+  if (from >= target) return false;
+  const int64_t to = std::min(from + kPopulateBytes, segment.bytes());
+  if (!Populate(segment, from, to)) return false;
+  segment.populated_to.store(to, std::memory_order_release);
+  return true;
 }
 
-// Everything from where the writer is up to segment.populated is present: `from` lies at or before that, or is where the
-// writer is.
 bool SegmentKeeper::Populate(Segment& segment, int64_t from, int64_t to) {
   if (to > segment.reserved.load(std::memory_order_acquire)) return false;
   if (!files_->Populate(segment.base() + from, static_cast<size_t>(to - from))) return false;
-  int64_t populated = segment.populated.load(std::memory_order_relaxed);
-  while (populated < to && !segment.populated.compare_exchange_weak(populated, to, std::memory_order_release)) {
-  }
   populated_bytes_.fetch_add(to - from, std::memory_order_relaxed);
   return true;
 }
 
-void SegmentKeeper::PopulateHere(Segment& segment, int64_t file_offset, int64_t end) {
-  if (!populate_ || end - file_offset > kPopulateHereBytes / 4 || asleep_.load(std::memory_order_relaxed)) return;
-  const int64_t from = std::max(file_offset, segment.populated.load(std::memory_order_acquire)) & ~(kPageBytes - 1);
+int64_t SegmentKeeper::PopulateHere(Segment& segment, int64_t file_offset, int64_t end) {
+  if (!populate_ || end - file_offset > kPopulateHereBytes / 4 || asleep_.load(std::memory_order_relaxed))
+    return file_offset;
   const int64_t reserved = segment.reserved.load(std::memory_order_acquire) & ~(kPageBytes - 1);
   const int64_t to = std::min(reserved, (end + kPopulateHereBytes) & ~(kPageBytes - 1));
-  if (to > end) (void)Populate(segment, from, to);
+  return to > end && Populate(segment, file_offset & ~(kPageBytes - 1), to) ? to : file_offset;
 }
 
 void SegmentKeeper::Run() {
@@ -165,11 +171,12 @@ void SegmentKeeper::Run() {
     const auto now = Clock::now();
     const int64_t position = segment ? segment->from() + written_.load(std::memory_order_acquire) : 0;
     const double elapsed = std::chrono::duration<double>(now - last_time).count();
-    if (elapsed > 0)
+    if (elapsed >= kRateSeconds) {
       bytes_per_second = 0.5 * bytes_per_second + 0.5 * static_cast<double>(position - last_position) / elapsed;
-    if (position != last_position) last_move = now;
-    last_time = now;
-    last_position = position;
+      if (position != last_position) last_move = now;
+      last_time = now;
+      last_position = position;
+    }
     if (!segment || now - last_move > kIdle) {
       asleep_.store(true, std::memory_order_relaxed);
       wake_.wait(lock, [this] { return stop_ || !asleep_.load(std::memory_order_relaxed); });
@@ -182,7 +189,7 @@ void SegmentKeeper::Run() {
       }
       lock.lock();
       const int64_t ahead =
-          segment->populated.load(std::memory_order_relaxed) - written_.load(std::memory_order_acquire);
+          segment->populated_to.load(std::memory_order_relaxed) - written_.load(std::memory_order_acquire);
       if (!populate_ || ahead >= PopulateWindow(bytes_per_second) / 2) wake_.wait_for(lock, kLook, [this] { return stop_; });
     }
   }

@@ -30,14 +30,15 @@ class SegmentKeeper {
 
   // The writer tells where it is, under the append lock: which segment, up to which byte of it.
   void Follow(const std::shared_ptr<Segment>& segment, int64_t file_offset);
-  void Advance(int64_t file_offset, bool hungry) {
+  void Advance(int64_t file_offset) {
     written_.store(file_offset, std::memory_order_release);
-    if (asleep_.load(std::memory_order_relaxed) && (hungry ? ++hungry_appends_ > kWakeAfter : false)) Wake();
+    if (asleep_.load(std::memory_order_relaxed) && ++appends_asleep_ > kWakeAfter) Wake();
   }
 
-  // The writer, come past the keeper's pages with little to write: makes [file_offset, end) of its segment present, and
-  // some more. Only for a fast writer: pages for a slow one would go to disk before they hold anything.
-  void PopulateHere(Segment& segment, int64_t file_offset, int64_t end);
+  // The writer, come past the keeper's pages with little to write: makes [file_offset, end) of its segment present and
+  // some more, and returns where that ends, or file_offset if nothing was done. Only for a fast writer: pages for a slow
+  // one would go to disk before they hold anything.
+  int64_t PopulateHere(Segment& segment, int64_t file_offset, int64_t end);
 
   int64_t populated_bytes() const { return populated_bytes_.load(std::memory_order_relaxed); }
 
@@ -66,7 +67,7 @@ class SegmentKeeper {
   std::atomic<bool> asleep_{false};
   std::atomic<int64_t> written_{0};
   std::atomic<int64_t> populated_bytes_{0};
-  int hungry_appends_ = 0;  // under the append lock
+  int appends_asleep_ = 0;  // under the append lock
   std::thread thread_;
 };
 

@@ -194,6 +194,7 @@ Status Store::Recover(bool log_exists) {
     MILLRACE_RETURN_IF_ERROR(files_->SyncDirectory(paths_.root));
   }
   MILLRACE_RETURN_IF_ERROR(recovery.Apply());
+  queues_.MarkAll();
 
   const int64_t end = report_.end;
   // What was cut is given up: it must not be asked for again.

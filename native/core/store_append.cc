@@ -186,7 +186,7 @@ Status Store::DispatchRange(int64_t from, int64_t to, int64_t* dispatched) {
       ConsumeQueue* const queue = queues_.GetOrMake(topic, queue_id);
       if (queue == nullptr) return Status::Ok();
       if (queue->max_offset() == 0 && queue_offset > 0 && !queue->has_files())
-        MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue_offset, queue_offset, -1));
+        MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue_offset, queue_offset));
       if (queue_offset != queue->max_offset()) return Status::Ok();
       if (!read_only_) MILLRACE_RETURN_IF_ERROR(queue->Prepare(1));
       queue->Put({view.log_offset, view.size, code});

@@ -1,4 +1,6 @@
 // Store: the checkpoint, the durable position, and the thread that keeps both.
+#include <algorithm>
+
 #include "platform.h"
 #include "store.h"
 
@@ -40,7 +42,7 @@ Status Store::WriteCheckpoints(bool closing) {
   MILLRACE_RETURN_IF_ERROR(flusher_.SyncTo(end, INT32_MAX, &done));
   MILLRACE_RETURN_IF_ERROR(queues_.Sync());
   MILLRACE_RETURN_IF_ERROR(index_.Sync());
-  // The table says what the queues held at `end`; units put since then are not in it.
+  // The table says what the queues held at `end`, when they were marked; units put since then are not in it.
   QueueTable table;
   table.dispatched = end;
   table.index_end = -1;
@@ -50,26 +52,11 @@ Status Store::WriteCheckpoints(bool closing) {
     if (index_end < end) table.index_end = index_end;
     table.index_files = static_cast<int64_t>(index_.files().size());
   }
-  for (ConsumeQueue* queue : queues_.All()) {
-    int64_t max = 0, min = 0;
-    QueueRow row{queue->topic(), queue->queue_id(), 0, 0, -1, 0};
-    // The newest unit that lies below `end`: nearly always the last one.
-    for (max = queue->max_offset(), min = queue->min_offset(); max > min; max--) {
-      uint8_t bytes[kUnitBytes];
-      int64_t got = 0;
-      MILLRACE_RETURN_IF_ERROR(queue->Read(max - 1, 1, bytes, &got));
-      if (got != 1) break;
-      const QueueUnit unit = DecodeUnit(bytes);
-      if (unit.log_offset >= end) continue;
-      row.last_log_offset = unit.log_offset;
-      row.last_size = unit.size;
-      break;
-    }
-    row.min_offset = min;
-    row.max_offset = max;
-    table.rows.push_back(std::move(row));
+  for (const ConsumeQueue* queue : queues_.All()) {
+    const ConsumeQueue::Mark& mark = queue->mark();
+    table.rows.push_back({queue->topic(), queue->queue_id(), std::min(queue->min_offset(), mark.max_offset),
+                          mark.max_offset, mark.last_log_offset, mark.last_size});
   }
-  MILLRACE_RETURN_IF_ERROR(WriteQueueTable(files_, paths_, table));
   // Between the two writes below position and checkpoint disagree, and a crash there is taken for a foreign writer:
   // slower to open, never wrong.
   checkpoint_ = {timestamp, timestamp, index_.full_until_timestamp()};
