@@ -37,9 +37,9 @@ const bodies = randomBodies()
 
 /** Message number `i` as the library takes it. */
 export function message(i) {
-  const made = { topic: TOPIC, queueId: i % QUEUES, body: bodies[i & 255], tags: 'tagA', bornTimestamp: Date.now() }
-  if (options.keys) made.keys = `key${i}`
-  return made
+  return options.keys
+    ? { topic: TOPIC, queueId: i % QUEUES, body: bodies[i & 255], tags: 'tagA', keys: `key${i}` }
+    : { topic: TOPIC, queueId: i % QUEUES, body: bodies[i & 255], tags: 'tagA' }
 }
 
 /** Bytes of message `i` in a commit log: what a plain file would take for it. */
@@ -50,11 +50,11 @@ export const place = (i) => (i % QUEUES) * 2 ** 40 + Math.floor(i / QUEUES)
 export const bodyOf = (i) => bodies[i & 255]
 export const keyOf = (i) => `key${i}`
 
-/** Keeps so many of `act(i)` in flight, each followed by the next. */
-export async function inFlight(lanes, from, to, act) {
+/** Keeps so many of `act(i)` in flight, each followed by the next; `take` gets what each came to. */
+export async function inFlight(lanes, from, to, act, take = () => {}) {
   let next = from
   const lane = async () => {
-    while (next < to) await act(next++)
+    while (next < to) take(await act(next++))
   }
   await Promise.all(Array.from({ length: Math.min(lanes, to - from) }, lane))
 }

@@ -9,7 +9,7 @@ const take = (result) => {
 }
 
 const hows = {
-  append: (from, to) => inFlight(options.inFlight, from, to, async (i) => take(await store.append(message(i)))),
+  append: (from, to) => inFlight(options.inFlight, from, to, (i) => store.append(message(i)), take),
   async appendBatch(from, to) {
     for (let i = from; i < to; i += options.batch) {
       const messages = Array.from({ length: Math.min(options.batch, to - i) }, (_, j) => message(i + j))

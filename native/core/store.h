@@ -141,6 +141,8 @@ class Store {
   // back. Idempotent; the first call's status is everybody's.
   Status Close();
 
+  static int64_t NowMs();
+
   StoreState state() const;
   Status CheckOpen() const;
   Status CheckWritable() const {
@@ -217,7 +219,6 @@ class Store {
   Status Prepare(AppendBuffer* buffer, const MessageFields* messages, size_t count, AppendMode mode,
                  AppendOutcome* outcomes) const;
   Status DispatchRange(int64_t from, int64_t to, int64_t* dispatched);
-  static int64_t NowMs();
 
   FileSystem* const files_;
   StoreOptions options_;

@@ -57,6 +57,7 @@ Status Store::WriteCheckpoints(bool closing) {
     table.rows.push_back({queue->topic(), queue->queue_id(), std::min(queue->min_offset(), mark.max_offset),
                           mark.max_offset, mark.last_log_offset, mark.last_size});
   }
+  MILLRACE_RETURN_IF_ERROR(WriteQueueTable(files_, paths_, table));
   // Between the two writes below position and checkpoint disagree, and a crash there is taken for a foreign writer:
   // slower to open, never wrong.
   checkpoint_ = {timestamp, timestamp, index_.full_until_timestamp()};

@@ -1,4 +1,6 @@
 // Appending: the block of messages, and what waits for the flush.
+#include <cmath>
+
 #include "exports.h"
 
 namespace millrace::js {
@@ -11,7 +13,7 @@ namespace {
 //  in    ├ entry bytes ┼ queue ┼ flag ┼ sysFlag ┼ reconsume ┼ body ┼ tags ┼ keys ┼ properties ┼ hosts ┼ born ┼ prepared ┤ hosts, tags, keys, properties, body
 //  out   │             ┼ code  ┼ size ┼         ┼ log offset       ┼ queue offset ┼ store time         │
 //
-// Native byte order; an entry's length is a multiple of 8. `hosts` is the address bytes of the born host, and of the store host << 8. A body length of
+// Native byte order; a born time of NaN means now; an entry's length is a multiple of 8. `hosts` is the address bytes of the born host, and of the store host << 8. A body length of
 // -n - 1 means n bytes that are an argument of the call.
 // clang-format on
 struct Appender {
@@ -74,6 +76,7 @@ napi_value Append(napi_env env, napi_callback_info info) {
   appender->outcomes.resize(count);
   appender->hosts.resize(size_t{2} * count);
   appender->entries.resize(count);
+  const int64_t now = Store::NowMs();
   size_t at = 0;
   for (uint32_t i = 0; i < count; i++) {
     uint8_t* const entry = appender->block + at;
@@ -93,7 +96,8 @@ napi_value Append(napi_env env, napi_callback_info info) {
     message.flag = Load<int32_t>(entry + 8);
     message.sys_flag = Load<int32_t>(entry + 12);
     message.reconsume_times = Load<int32_t>(entry + 16);
-    message.born_timestamp = static_cast<int64_t>(Load<double>(entry + 40));
+    const auto born = Load<double>(entry + 40);
+    message.born_timestamp = std::isnan(born) ? now : static_cast<int64_t>(born);
     message.prepared_transaction_offset = static_cast<int64_t>(Load<double>(entry + 48));
     message.born_host = message.store_host = default_host;
     uint64_t cursor = kEntryHeadBytes;

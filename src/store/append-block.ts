@@ -135,7 +135,7 @@ export class AppendBlock {
     i32[start + 8] = bodyAt - propertiesAt
     i32[start + 9] = hosts
     const f64 = this.#f64
-    f64[(at >> 3) + 5] = message.bornTimestamp === undefined ? Date.now() : integer(message.bornTimestamp, 'bornTimestamp')
+    f64[(at >> 3) + 5] = message.bornTimestamp === undefined ? NaN : integer(message.bornTimestamp, 'bornTimestamp')
     f64[(at >> 3) + 6] =
       message.preparedTransactionOffset === undefined ? 0 : integer(message.preparedTransactionOffset, 'preparedTransactionOffset')
     if (outside) this.#outside = text
