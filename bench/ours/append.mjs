@@ -12,7 +12,8 @@ const hows = {
   append: (from, to) => inFlight(options.inFlight, from, to, (i) => store.append(message(i)), take),
   async appendBatch(from, to) {
     for (let i = from; i < to; i += options.batch) {
-      const messages = Array.from({ length: Math.min(options.batch, to - i) }, (_, j) => message(i + j))
+      const messages = []
+      for (let j = i; j < Math.min(to, i + options.batch); j++) messages.push(message(j))
       for (const result of await store.appendBatch(messages)) take(result)
     }
   },

@@ -53,16 +53,37 @@ interface Blocked {
   readonly reject: Reject
 }
 
+/** The appends of one crossing, in order: arrays that are used again, instead of an object each. */
+class Gathered {
+  count = 0
+  readonly resolves: (Resolve | undefined)[] = []
+  readonly rejects: (Reject | undefined)[] = []
+  readonly waits: boolean[] = []
+  readonly storeHosts: (string | undefined)[] = []
+
+  add(resolve: Resolve, reject: Reject, wait: boolean, storeHost: string | undefined): void {
+    const i = this.count++
+    this.resolves[i] = resolve
+    this.rejects[i] = reject
+    this.waits[i] = wait
+    this.storeHosts[i] = storeHost
+  }
+
+  clear(): void {
+    this.resolves.fill(undefined, 0, this.count)
+    this.rejects.fill(undefined, 0, this.count)
+    this.count = 0
+  }
+}
+
 export class Appender {
   readonly #store: NativeStore
   readonly #queues: QueueNumbers
   readonly #options: AppenderOptions
   readonly #block: AppendBlock
-  // The messages in the block, in order: three arrays instead of an object each.
-  #resolves: Resolve[] = []
-  #rejects: Reject[] = []
-  #waits: boolean[] = []
-  #hosts: (string | undefined)[] = []
+  /** Who waits for the messages in the block. */
+  #gathered = new Gathered()
+  #spare: Gathered | undefined
   /** In the order of the log. Those before `#settled` are done. */
   #unflushed: Unflushed[] = []
   #settled = 0
@@ -81,7 +102,7 @@ export class Appender {
 
   /** Appends whose promise has not settled, those that could not begin included. */
   get waiting(): number {
-    return this.#resolves.length + this.#unflushed.length - this.#settled + this.#blocked.length
+    return this.#gathered.count + this.#unflushed.length - this.#settled + this.#blocked.length
   }
 
   append(message: MessageInput, options: AppendOptions | undefined): Promise<AppendResult> {
@@ -97,7 +118,7 @@ export class Appender {
   }
 
   appendSync(message: MessageInput, options: AppendOptions | undefined): Appended {
-    if (this.#resolves.length > 0) this.commit()
+    if (this.#gathered.count > 0) this.commit()
     const block = this.#block
     let mode = MODE_ALL_OR_NOTHING
     if (this.#options.synchronous && options?.wait !== false) mode |= MODE_WAIT
@@ -134,21 +155,16 @@ export class Appender {
 
   /** Everything that lies in the block goes to the core, and its promises settle or begin to wait for the flush. */
   commit(): void {
-    const count = this.#resolves.length
-    if (count === 0) return
-    const resolves = this.#resolves
-    const rejects = this.#rejects
-    const waits = this.#waits
-    const hosts = this.#hosts
-    this.#resolves = []
-    this.#rejects = []
-    this.#waits = []
-    this.#hosts = []
+    const gathered = this.#gathered
+    if (gathered.count === 0) return
+    this.#gathered = this.#spare ?? new Gathered()
+    this.#spare = undefined
+    const { count, resolves, rejects, waits, storeHosts } = gathered
     const block = this.#block
     try {
       block.commit(0)
     } catch (error) {
-      for (const reject of rejects) reject(error)
+      for (let i = 0; i < count; i++) (rejects[i] as Reject)(error)
       this.#release()
       return
     }
@@ -160,7 +176,7 @@ export class Appender {
       if (code !== 0) {
         ;(rejects[i] as Reject)(refusal(code, block.size(at)))
       } else {
-        const result = this.#answer(block, at, hosts[i])
+        const result = this.#answer(block, at, storeHosts[i])
         if (!waits[i]) resolve(result)
         else if (synchronous) this.#waitForFlush(result, resolve, replication !== undefined)
         else if (replication !== undefined) this.#replicated(result).then(resolve)
@@ -168,6 +184,8 @@ export class Appender {
       }
       at += block.entryBytes(at)
     }
+    gathered.clear()
+    this.#spare = gathered
     this.#options.onAppended()
     this.#release()
   }
@@ -199,7 +217,7 @@ export class Appender {
   #full(): boolean {
     const { maxWaitingAppends, maxWaitingBytes } = this.#options
     return (
-      this.#resolves.length + this.#unflushed.length - this.#settled >= maxWaitingAppends ||
+      this.#gathered.count + this.#unflushed.length - this.#settled >= maxWaitingAppends ||
       this.#block.used + this.#unflushedBytes >= maxWaitingBytes
     )
   }
@@ -215,12 +233,9 @@ export class Appender {
       reject(error)
       return
     }
-    this.#resolves.push(resolve)
-    this.#rejects.push(reject)
-    this.#waits.push(wait)
-    this.#hosts.push(message.storeHost)
+    this.#gathered.add(resolve, reject, wait, message.storeHost)
     if (block.used >= CROSS_AT_BYTES || block.sealed) this.commit()
-    else if (this.#resolves.length === 1) queueMicrotask(this.#commitTick)
+    else if (this.#gathered.count === 1) queueMicrotask(this.#commitTick)
   }
 
   #writeBatch(
