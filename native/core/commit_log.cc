@@ -10,6 +10,8 @@ namespace {
 
 constexpr size_t kGatherBytes = 256 << 10;
 constexpr int64_t kPageBytes = 4096;
+constexpr int64_t kZeroBytes = 256 << 10;
+constexpr auto kZeroInterval = std::chrono::milliseconds(4);
 
 Status CheckCopied(const Segment& segment, int64_t file_offset) {
   if (!segment.damaged()) [[likely]]
@@ -221,6 +223,30 @@ Status CommitLog::WriteBytes(Segment& segment, int64_t file_offset, const uint8_
   return status;
 }
 
+// Where each append waits for its sync: a block that was reserved but never written changes the file's extents with its
+// first record, and the sync has that to write too. So blocks are written once before, a piece at a time, unless so much
+// is appended that a piece lasts a few syncs only.
+Status CommitLog::ZeroAhead(Segment& segment, int64_t file_offset, int64_t end) {
+  if (segment.from() + end <= zeroed_until_) return Status::Ok();
+  const int64_t from = std::max(file_offset, zeroed_until_ - segment.from());
+  const int64_t to = std::min((end / kZeroBytes + 1) * kZeroBytes, segment.bytes());
+  const auto now = std::chrono::steady_clock::now();
+  const bool slow = now - zeroed_at_ > kZeroInterval;
+  zeroed_at_ = now;
+  zeroed_until_ = segment.from() + to;
+  if (!slow) return Status::Ok();
+  MILLRACE_RETURN_IF_ERROR(segment.ReserveUpTo(to));
+  static const std::vector<uint8_t> zeros(kZeroBytes);
+  for (int64_t at = from; at < to; at += kZeroBytes) {
+    Status status = files_->Write(segment.fd(), zeros.data(), static_cast<size_t>(std::min(kZeroBytes, to - at)), at);
+    if (!status.ok()) {
+      status.set_path(segment.path());
+      return status;
+    }
+  }
+  return Status::Ok();
+}
+
 // Records that lie back to back in one segment: encoded into the mapping where its pages are populated, else gathered
 // for one pwrite (or several, so that what is gathered stays in the processor's cache).
 Status CommitLog::WriteRecords(Segment& segment, RecordSource* source, const Placement* placements, size_t from,
@@ -233,6 +259,7 @@ Status CommitLog::WriteRecords(Segment& segment, RecordSource* source, const Pla
     copied_ += static_cast<int64_t>(to - from);
     return CheckCopied(segment, start);
   }
+  if (!options_.populate) MILLRACE_RETURN_IF_ERROR(ZeroAhead(segment, start, end));
   while (from < to) {
     const int64_t begin = placements[from].log_offset;
     size_t last = from, bytes = 0;

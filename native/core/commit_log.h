@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -106,6 +107,7 @@ class CommitLog {
   Status EnsureSegment(int64_t from);
   Status WriteBytes(Segment& segment, int64_t file_offset, const uint8_t* bytes, size_t count);
   Status WriteRecords(Segment& segment, RecordSource* source, const Placement* placements, size_t from, size_t to);
+  Status ZeroAhead(Segment& segment, int64_t file_offset, int64_t end);
   bool Present(Segment& segment, int64_t from, int64_t to);
   void Undo(int64_t from, int64_t to, bool* poisoned);
   Status ZeroBehind(int64_t end);
@@ -122,6 +124,8 @@ class CommitLog {
   int64_t end_ = 0;
   std::shared_ptr<Segment> tail_;  // the segment that end_ lies in; null before the first
   std::atomic<int64_t> published_{0};
+  int64_t zeroed_until_ = 0;       // log offset: blocks up to here hold zeros or records already
+  std::chrono::steady_clock::time_point zeroed_at_;
   int64_t present_until_ = 0;      // log offset: from end_ to here the writer has populated pages itself
   std::vector<uint8_t> gathered_;  // records on their way to a pwrite
   int64_t copied_ = 0, written_ = 0;
