@@ -25,6 +25,7 @@ const NUMBERS = binding.constants.pullNumbers
 const [STATUS, NEXT, MIN, MAX, SUGGEST, COUNT, WOULD_BLOCK, MISMATCHES] = [0, 1, 2, 3, 4, 5, 7, 8]
 /** A pull looks at no more units than this, so it returns no more ranges. */
 const MAX_RANGES = 1024
+const RANGE_CHUNK = 8 * MAX_RANGES
 const MODE_BYTES = 0
 const MODE_RANGES = 1
 const MAX_TAG_LISTS = 256
@@ -43,6 +44,8 @@ export class Reader {
   /** Written by every pull, read before the next. */
   readonly #numbers = new Float64Array(NUMBERS + 2 * MAX_RANGES)
   readonly #tags = new Map<string, NativeTags>()
+  #rangeChunk = new Float64Array(RANGE_CHUNK)
+  #rangesUsed = 0
 
   constructor(store: NativeStore, queues: QueueNumbers, readOnly: boolean, onDamage: (damage: UnitDamage) => void) {
     this.#store = store
@@ -95,13 +98,26 @@ export class Reader {
     const count = numbers[COUNT] as number
     return {
       status: STATUSES[numbers[STATUS] as number] as PullStatus,
-      ranges: numbers.slice(NUMBERS, NUMBERS + 2 * count),
+      ranges: this.#ranges(numbers, 2 * count),
       count,
       nextOffset: numbers[NEXT] as number,
       minOffset: numbers[MIN] as number,
       maxOffset: numbers[MAX] as number,
       suggestPullingFromSlave: numbers[SUGGEST] === 1,
     }
+  }
+
+  /** A copy, out of one large array for many pulls: an array of its own would cost more than the pull. */
+  #ranges(numbers: Float64Array, length: number): Float64Array {
+    if (this.#rangesUsed + length > this.#rangeChunk.length) {
+      this.#rangeChunk = new Float64Array(RANGE_CHUNK)
+      this.#rangesUsed = 0
+    }
+    const chunk = this.#rangeChunk
+    const at = this.#rangesUsed
+    for (let i = 0; i < length; i++) chunk[at + i] = numbers[NUMBERS + i] as number
+    this.#rangesUsed += length
+    return chunk.subarray(at, at + length)
   }
 
   #run(options: PullOptions, mode: number): Raw | Promise<Raw> {
