@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { type AppendResult, MessageStore } from '#src/index.js'
-import { Random, rounds, seed } from '../interop/random.js'
 import { bodyOf, collect, newDirectory, openAt, refusal } from '../store/stores.js'
+import { Random, rounds, seed } from '../support/random.js'
 
 t.setTimeout(240_000)
 t.comment(`MILLRACE_SEED=${seed} MILLRACE_ROUNDS=${rounds}`)

@@ -3,9 +3,9 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { MessageStore } from '#src/index.js'
-import { type Acknowledged, readNotes } from '../interop/acknowledged.js'
-import { runWriter } from '../interop/crash-peer.js'
-import { Random, rounds, seed } from '../interop/random.js'
+import { type Acknowledged, readNotes } from '../support/acknowledged.js'
+import { runWriter } from '../support/crash-peer.js'
+import { Random, rounds, seed } from '../support/random.js'
 
 t.setTimeout(280_000 * rounds)
 

@@ -2,11 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { MessageStore } from '#src/index.js'
-import { type Acknowledged, lost, readNotes, summary } from '../interop/acknowledged.js'
-import { runWriter } from '../interop/crash-peer.js'
-import { Random, rounds, seed } from '../interop/random.js'
-import { foundOf, queuesOf } from '../interop/rows.js'
 import { bodyOf, collect, newDirectory, openAt } from '../store/stores.js'
+import { type Acknowledged, lost, readNotes, summary } from '../support/acknowledged.js'
+import { foundOf, queuesOf } from '../support/contents.js'
+import { runWriter } from '../support/crash-peer.js'
+import { Random, rounds, seed } from '../support/random.js'
 
 t.setTimeout(200_000)
 t.comment(`MILLRACE_SEED=${seed} MILLRACE_ROUNDS=${rounds}`)

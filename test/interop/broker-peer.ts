@@ -5,7 +5,8 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { exitCode, mqadmin, runJava, startJava } from './java-peer.js'
+import { exitCode } from '../support/exit-code.js'
+import { mqadmin, runJava, startJava } from './java-peer.js'
 import type { Settings } from './store-peer.js'
 
 export interface BrokerMessage {

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { MessageStore } from '#src/index.js'
+import { Random, seed } from '../support/random.js'
 import { BrokerPeer } from './broker-peer.js'
 import { isBatch, randomPlan, toInput, topics } from './plan.js'
-import { Random, seed } from './random.js'
 import { firstDifference, rowsOf } from './rows.js'
 
 const settings = { mappedFileSizeCommitLog: 262144, mappedFileSizeConsumeQueue: 2000, maxHashSlotNum: 500, maxIndexNum: 2000 }

@@ -9,6 +9,7 @@ import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { exitCode } from '../support/exit-code.js'
 
 export type Release = '4.9.7' | '5.3.3'
 
@@ -82,15 +83,6 @@ export async function runJava(program: string, args: readonly string[], options?
 /** RocketMQ's admin tool. */
 export function mqadmin(args: readonly string[]): Promise<string> {
   return runJava('org.apache.rocketmq.tools.command.MQAdminStartup', args, { heap: '256m' })
-}
-
-/** The exit code, or the signal's name, of a process that has ended or will. */
-export function exitCode(child: ChildProcess): Promise<number | NodeJS.Signals> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.signalCode ?? child.exitCode ?? 0)
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (code, signal) => resolve(signal ?? code ?? 0))
-  })
 }
 
 interface Prepared {

@@ -1,9 +1,10 @@
 import t from 'tap'
 import { MessageStore } from '#src/index.js'
+import { queuesOf } from '../support/contents.js'
+import { Random, rounds, seed } from '../support/random.js'
 import { randomPlan } from './plan.js'
-import { Random, rounds, seed } from './random.js'
 import { randomPulls, randomQueries } from './requests.js'
-import { canonical, firstDifference, pullOf, queryOf, queuesOf, rowsOf } from './rows.js'
+import { canonical, firstDifference, pullOf, queryOf, rowsOf } from './rows.js'
 import { StorePeer } from './store-peer.js'
 
 const settings = { mappedFileSizeCommitLog: 262144, mappedFileSizeConsumeQueue: 2000, maxHashSlotNum: 500, maxIndexNum: 2000 }

@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { Random } from '../support/random.js'
 import type { Put } from './plan.js'
-import { Random } from './random.js'
 import { StorePeer } from './store-peer.js'
 
 const target = join(dirname(createRequire(import.meta.url).resolve('millrace/package.json')), 'examples', 'data')

@@ -2,10 +2,11 @@ import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { type AppendResult, MessageStore } from '#src/index.js'
+import { queuesOf } from '../support/contents.js'
+import { Random, rounds, seed } from '../support/random.js'
 import { isBatch, type Put, randomPlan, type Step, toInput } from './plan.js'
-import { Random, rounds, seed } from './random.js'
 import { randomPulls, randomQueries } from './requests.js'
-import { canonical, firstDifference, planned, pullOf, queryOf, queuesOf, type Row, rowsOf } from './rows.js'
+import { canonical, firstDifference, planned, pullOf, queryOf, type Row, rowsOf } from './rows.js'
 import { StorePeer } from './store-peer.js'
 
 /** Small files, so that every kind of them rolls many times. */

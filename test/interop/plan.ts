@@ -1,7 +1,7 @@
 /** Random messages that Java and millrace can both be told to append, and the same message as each of them wants it. */
 import { deflateSync } from 'node:zlib'
 import type { MessageInput } from '#src/index.js'
-import type { Random } from './random.js'
+import type { Random } from '../support/random.js'
 
 /** A message as JSON, every field given; `body` in base64. */
 export interface Put {

@@ -1,8 +1,9 @@
 /** Random pulls and key queries over what a store holds, to be put to both sides. */
+import type { QueueRow } from '../support/contents.js'
+import type { Random } from '../support/random.js'
 import { tags } from './plan.js'
-import type { Random } from './random.js'
 import type { Row } from './rows.js'
-import type { PullRequest, QueryRequest, QueueRow } from './store-peer.js'
+import type { PullRequest, QueryRequest } from './store-peer.js'
 
 const always = { begin: 0, end: 4_102_444_800_000 }
 /** These two share a hash: Java's store gives both for either, and leaves it to its client to tell them apart. */

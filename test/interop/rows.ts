@@ -1,10 +1,10 @@
-/** Messages and queues as plain values that both sides fill, and where two lists of them first differ. */
+/** Messages as plain values that both sides fill, and where two lists of them first differ. */
 import { createHash } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import type { AppendResult, Message, MessageStore } from '#src/index.js'
 import type { Put } from './plan.js'
-import type { Found, PullRequest, PullRow, QueryRequest, QueryRow, QueueRow } from './store-peer.js'
+import type { PullRequest, PullRow, QueryRequest, QueryRow } from './store-peer.js'
 
 export interface Row {
   topic: string
@@ -61,26 +61,6 @@ export async function rowsOf(store: MessageStore): Promise<Row[]> {
   const rows: Row[] = []
   for await (const message of store.records()) rows.push(await rowOf(message))
   return rows
-}
-
-/** Every record, told in brief. */
-export async function foundOf(store: MessageStore): Promise<Found[]> {
-  const found: Found[] = []
-  for await (const { topic, queueId, queueOffset, logOffset, properties } of store.records()) {
-    found.push({ topic, queueId, queueOffset, logOffset, keys: properties.KEYS ?? null })
-  }
-  return found
-}
-
-/** Every queue with its units, as millrace reads them. */
-export function queuesOf(store: MessageStore): QueueRow[] {
-  const rows: QueueRow[] = []
-  for (const { topic, queueId, minOffset, maxOffset } of store.queues()) {
-    const units: QueueRow['units'] = []
-    for (const { logOffset, size, tagCode } of store.consumeQueue(topic, queueId).units()) units.push([logOffset, size, `${tagCode}`])
-    rows.push({ topic, queueId, minOffset, maxOffset, units })
-  }
-  return rows.sort((a, b) => (`${a.topic} ${a.queueId}` < `${b.topic} ${b.queueId}` ? -1 : 1))
 }
 
 /** One pull, told as Java tells it. */

@@ -1,7 +1,9 @@
 /** A Java message store under remote control; `java/StorePeer.java` is the other side and documents the requests. */
 import type { ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { exitCode, type Release, startJava } from './java-peer.js'
+import type { Found, QueueRow } from '../support/contents.js'
+import { exitCode } from '../support/exit-code.js'
+import { type Release, startJava } from './java-peer.js'
 import type { Put, Step } from './plan.js'
 import type { Row } from './rows.js'
 
@@ -22,17 +24,6 @@ export interface Outcome {
   size: number
   storeTimestamp: number
   messageId: string
-}
-
-/** Log offset, size, and the tag code in decimal. */
-export type Unit = [logOffset: number, size: number, tagCode: string]
-
-export interface QueueRow {
-  topic: string
-  queueId: number
-  minOffset: number
-  maxOffset: number
-  units: Unit[]
 }
 
 export interface PullRequest {
@@ -61,15 +52,6 @@ export interface QueryRequest {
 
 export interface QueryRow extends QueryRequest {
   logOffsets: number[]
-}
-
-/** Enough of a record to find it by. */
-export interface Found {
-  topic: string
-  queueId: number
-  queueOffset: number
-  logOffset: number
-  keys: string | null
 }
 
 export interface Checked extends Opened {

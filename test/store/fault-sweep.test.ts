@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises'
 import t, { type Test } from 'tap'
 import { type AppendResult, MessageStore, StoreError } from '#src/index.js'
-import { rounds, seed } from '../interop/random.js'
+import { rounds, seed } from '../support/random.js'
 import { collect, newDirectory } from './stores.js'
 
 t.setTimeout(280_000)

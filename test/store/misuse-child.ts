@@ -2,7 +2,7 @@
 import { writeSync } from 'node:fs'
 import { MessageStore } from '#src/index.js'
 import { type Binding, binding } from '#src/native/binding.js'
-import { Random, seed } from '../interop/random.js'
+import { Random, seed } from '../support/random.js'
 import { small } from './stores.js'
 
 const [, , directory = ''] = process.argv

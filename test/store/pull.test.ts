@@ -1,6 +1,6 @@
 import t from 'tap'
 import { type Message, type MessageFilter, TagFilter } from '#src/index.js'
-import { bodiesOf, bodyOf, collect, numbered, openAt, openNew, newDirectory, refusal, small } from './stores.js'
+import { bodiesOf, bodyOf, collect, newDirectory, numbered, openAt, openNew, refusal, small } from './stores.js'
 
 t.setTimeout(120_000)
 

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import { MessageStore } from '#src/index.js'
-import { Random, rounds, seed } from '../interop/random.js'
+import { Random, rounds, seed } from '../support/random.js'
 import type { AppendWork } from './append-worker.js'
 import { bodiesOf, bodyOf, collect, newDirectory, openAt, openNew, refusal, small } from './stores.js'
 

@@ -7,11 +7,10 @@ import { openSync, writeSync } from 'node:fs'
 import { type MessageInput, MessageStore, type StoreOptions } from '#src/index.js'
 import type { Acknowledged } from './acknowledged.js'
 import { Random } from './random.js'
-import type { Settings } from './store-peer.js'
 
 export interface WriterOptions {
   dir: string
-  settings: Settings
+  settings: NonNullable<StoreOptions['settings']>
   flush: 'async' | 'sync'
   /** A line of JSON for each acknowledged message is appended here. */
   notes: string

@@ -1,6 +1,6 @@
 /** Messages that a store said it had taken, and which of them another reading of it lacks. */
 import { readFile } from 'node:fs/promises'
-import type { Found, QueueRow } from './store-peer.js'
+import type { Found, QueueRow } from './contents.js'
 
 export interface Acknowledged {
   topic: string

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { WriterOptions } from './crash-writer.js'
-import { exitCode } from './java-peer.js'
+import { exitCode } from './exit-code.js'
 import type { Random } from './random.js'
 
 const program = fileURLToPath(new URL('crash-writer.js', import.meta.url))
