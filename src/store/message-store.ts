@@ -61,7 +61,7 @@ export class MessageStore {
     } catch (error) {
       // Damage that may be read around is opened again without the lock.
       if ((error as { code?: string }).code !== 'CORRUPT_LOG' || options?.onCorruption !== 'readOnly') throw error
-      checked.native.readOnly = true
+      Object.assign(checked.native, { readOnly: true, visibleWhenDurable: false })
       return new MessageStore(await binding.open(checked.native, checked.onProgress), checked)
     }
   }

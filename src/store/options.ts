@@ -1,8 +1,8 @@
 /** What `open` may be told, and how it reaches the core. */
 import { isAbsolute, resolve } from 'node:path'
 import { storeError } from '../errors.js'
-import { parseHost } from '../format/host.js'
 import { parseDelayLevels } from '../format/delay-level.js'
+import { parseHost } from '../format/host.js'
 import type { NativeOpenOptions } from '../native/binding.js'
 import type { FlushPolicy } from './flush-policy.js'
 import { AsyncFlush, flushPolicy, SyncFlush } from './flush-policy.js'
@@ -15,7 +15,7 @@ export interface StoreOptions {
   /** Default 'async', as RocketMQ's: an append survives the death of the process, a power cut may take the last half second
    * (the last ten where less than 16 KiB was written). */
   flush?: 'async' | 'sync' | FlushPolicy
-  /** 'durable' hides records until they are on disk. Default 'now', as RocketMQ's. */
+  /** 'durable' hides records until they are on disk; only the process that writes knows that. Default 'now', as RocketMQ's. */
   visible?: 'now' | 'durable'
   /** Takes no lock and writes nothing; works while another process writes. */
   readOnly?: boolean
@@ -80,7 +80,12 @@ export function checkOptions(directory: string, options: StoreOptions & FaultOpt
     if (options[name] !== undefined && typeof options[name] !== 'function') throw invalid(name, options[name], 'a function')
   if (options.replication !== undefined && typeof options.replication?.waitFor !== 'function')
     throw invalid('replication', options.replication, 'an object with waitFor()')
+  if (options.readOnly === true && options.visible === 'durable')
+    throw invalid('visible', options.visible, "'now' with readOnly: what is on disk only the process knows that writes")
+  if (all.enableDLegerCommitLog) throw storeError('DLEDGER_STORE', { reason: 'the setting enableDLegerCommitLog is true' })
   const onCorruption = options.onCorruption ?? 'refuse'
+  // One of the two makes the other RocketMQ's default, as a broker has it.
+  const indexSizes = settings.maxHashSlotNum === undefined && settings.maxIndexNum === undefined ? undefined : all
   const synchronous = policy.kind === 'sync'
   const asynchronous = policy.kind === 'async' ? policy : undefined
   return {
@@ -89,11 +94,11 @@ export function checkOptions(directory: string, options: StoreOptions & FaultOpt
       logDirectory: settings.storePathCommitLog ? absolute(settings.storePathCommitLog) : undefined,
       segmentBytes: settings.mappedFileSizeCommitLog,
       queueFileBytes: settings.mappedFileSizeConsumeQueue,
-      indexSlots: settings.maxHashSlotNum,
-      indexEntries: settings.maxIndexNum,
+      indexSlots: indexSizes?.maxHashSlotNum,
+      indexEntries: indexSizes?.maxIndexNum,
       indexEnabled: all.messageIndexEnable,
       rebuildIndex: options.rebuildIndex,
-      readOnly: options.readOnly === true || onCorruption === 'readOnly' ? options.readOnly : undefined,
+      readOnly: options.readOnly,
       onCorruption: ON_CORRUPTION.indexOf(onCorruption),
       synchronousFlush: synchronous,
       visibleWhenDurable: options.visible === 'durable',

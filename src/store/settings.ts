@@ -74,7 +74,11 @@ const table = {
   /** MessageStore.open names the root itself. */
   storePathRootDir: optional('a path'),
   /** Default `commitlog` in the root. */
-  storePathCommitLog: optional('a path'),
+  storePathCommitLog: text<string | undefined>(
+    undefined,
+    "one path; ',' would separate several",
+    (path) => path !== '' && !path.includes(','),
+  ),
   storePathDLedgerCommitLog: optional('a path'),
   readOnlyCommitLogStorePaths: optional('paths'),
 
