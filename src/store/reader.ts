@@ -1,8 +1,8 @@
 /** Pulls for one environment: by the core at once where everything is in memory, on the pool where a page must come from disk. */
 import { storeError } from '../errors.js'
+import { readQueueUnit, UNIT_BYTES } from '../format/queue-unit.js'
 import type { NativeStore, NativeTags } from '../native/binding.js'
 import { binding } from '../native/binding.js'
-import { readQueueUnit, UNIT_BYTES } from '../format/queue-unit.js'
 import { Message } from './message.js'
 import type { QueueNumbers } from './queue-numbers.js'
 import { TagFilter } from './tag-filter.js'
