@@ -58,13 +58,19 @@ napi_value SetErrorFactory(napi_env env, napi_callback_info info) {
 }
 
 napi_value Init(napi_env env, napi_value exports) {
-  auto* environment = new Environment{env, nullptr};
+  auto* environment = new Environment{env, nullptr, {}};
   napi_set_instance_data(
-      env, environment, [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); }, nullptr);
+      env, environment,
+      [](napi_env, void* data, void*) {
+        const std::unique_ptr<Environment> gone(static_cast<Environment*>(data));
+        for (const uint64_t id : gone->unclaimed) StoreHandle::Abandon(id);
+      },
+      nullptr);
   Export(env, exports, "setErrorFactory", SetErrorFactory);
   ExportStore(env, exports);
   ExportAppend(env, exports);
   ExportRead(env, exports);
+  ExportParts(env, exports);
   ExportLayouts(env, exports);
   napi_value codes = nullptr, constants = Object(env);
   napi_create_array(env, &codes);

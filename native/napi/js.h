@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,7 @@ namespace millrace::js {
 struct Environment {
   napi_env env = nullptr;
   napi_ref error_factory = nullptr;  // (code, message, path, offset, errno) => Error
+  std::vector<uint64_t> unclaimed;   // stores that open() has made and attach() has not taken hold of
 };
 Environment* GetEnvironment(napi_env env);
 

@@ -87,6 +87,7 @@ void FinishOpen(napi_env env, napi_status, void* data) {
   if (work->status.ok()) {
     if (work->faults) work->store->KeepAlive(std::move(work->faults));
     const uint64_t id = StoreHandle::Register(std::move(work->store));
+    GetEnvironment(env)->unclaimed.push_back(id);  // an environment that ends here must not leave the store open
     napi_resolve_deferred(env, work->deferred, Number(env, static_cast<double>(id)));
   } else {
     napi_reject_deferred(env, work->deferred, MakeError(env, work->status));
@@ -152,6 +153,7 @@ napi_value AttachStore(napi_env env, napi_callback_info info) {
   if (handle == nullptr)
     return Throw(
         env, Status::Error(Code::kHandleInvalid, "no open store of this process has the handle " + std::to_string(id)));
+  std::erase(GetEnvironment(env)->unclaimed, static_cast<uint64_t>(id));
   MappingGuard::PrepareThread();
   return handle->Wrap(env);
 }

@@ -29,6 +29,18 @@ uint64_t StoreHandle::Register(std::shared_ptr<Store> store) {
   return id;
 }
 
+void StoreHandle::Abandon(uint64_t id) {
+  std::shared_ptr<Store> store;
+  {
+    std::lock_guard lock(registry_mutex);
+    const auto found = Registry().find(id);
+    if (found == Registry().end() || found->second.users > 0) return;
+    store = std::move(found->second.store);
+    Registry().erase(found);
+  }
+  (void)store->Close();
+}
+
 StoreHandle* StoreHandle::Attach(napi_env env, uint64_t id, napi_value on_flushed) {
   auto* handle = new StoreHandle;
   {
@@ -138,7 +150,7 @@ void StoreHandle::Finalize(napi_env env, void* data, void*) {
   auto* handle = static_cast<StoreHandle*>(data);
   if (!handle->cleaned_) {
     napi_remove_env_cleanup_hook(env, Cleanup, handle);
-    // Collected without a close: TypeScript warns of it in a FinalizationRegistry; the store itself stays whole.
+    // Collected without a close: the store itself stays whole.
     if (handle->Release()) (void)handle->store_->Close();
   }
   delete handle;

@@ -17,9 +17,11 @@ namespace millrace::js {
 
 class StoreHandle {
  public:
-  // Registers `store` (or finds it by id) and counts this environment. Null when there is no such id.
+  // Finds a registered store and counts this environment. Null when there is no such id.
   static StoreHandle* Attach(napi_env env, uint64_t id, napi_value on_flushed);
   static uint64_t Register(std::shared_ptr<Store> store);
+  // Closes a registered store that nobody has taken hold of.
+  static void Abandon(uint64_t id);
 
   // The handle behind a JavaScript value made by Wrap(); null (and an exception) for anything else.
   static StoreHandle* From(napi_env env, napi_value value);
