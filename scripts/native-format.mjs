@@ -1,4 +1,4 @@
-// Checks that the C++ files are formatted as .clang-format says, or formats them with --write. $CLANG_FORMAT takes the place of the packaged one.
+// Checks that the files in C++ and C are formatted as .clang-format says, or formats them with --write. $CLANG_FORMAT takes the place of the packaged one.
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { readdirSync } from 'node:fs'
@@ -7,10 +7,10 @@ import { fileURLToPath } from 'node:url'
 
 process.chdir(dirname(dirname(fileURLToPath(import.meta.url))))
 
-const files = readdirSync('native', { recursive: true })
-  .filter((name) => /\.(cc|h)$/.test(name))
+const files = ['native', 'bench/native']
+  .flatMap((folder) => readdirSync(folder, { recursive: true }).map((name) => join(folder, name)))
+  .filter((name) => /\.(cc|c|h)$/.test(name))
   .sort()
-  .map((name) => join('native', name))
 const command = process.env.CLANG_FORMAT ?? createRequire(import.meta.url)('clang-format').getNativeBinary()
 const mode = process.argv.includes('--write') ? ['-i'] : ['--dry-run', '-Werror']
 const { status, error } = spawnSync(command, [...mode, ...files], { stdio: 'inherit' })
