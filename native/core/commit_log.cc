@@ -224,8 +224,8 @@ Status CommitLog::WriteBytes(Segment& segment, int64_t file_offset, const uint8_
 }
 
 // Where each append waits for its sync: a block that was reserved but never written changes the file's extents with its
-// first record, and the sync has that to write too. So blocks are written once before, a piece at a time, unless so much
-// is appended that a piece lasts a few syncs only.
+// first record, and the sync has that to write too. So blocks are written once before, a piece at a time, unless so
+// much is appended that a piece lasts a few syncs only.
 Status CommitLog::ZeroAhead(Segment& segment, int64_t file_offset, int64_t end) {
   if (segment.from() + end <= zeroed_until_) return Status::Ok();
   const int64_t from = std::max(file_offset, zeroed_until_ - segment.from());

@@ -124,7 +124,7 @@ class CommitLog {
   int64_t end_ = 0;
   std::shared_ptr<Segment> tail_;  // the segment that end_ lies in; null before the first
   std::atomic<int64_t> published_{0};
-  int64_t zeroed_until_ = 0;       // log offset: blocks up to here hold zeros or records already
+  int64_t zeroed_until_ = 0;  // log offset: blocks up to here hold zeros or records already
   std::chrono::steady_clock::time_point zeroed_at_;
   int64_t present_until_ = 0;      // log offset: from end_ to here the writer has populated pages itself
   std::vector<uint8_t> gathered_;  // records on their way to a pwrite

@@ -47,8 +47,8 @@ Status Flusher::SyncLocked() {
   int64_t ahead = 0;
   std::shared_ptr<Segment> segment;
   if (log_->Find(end - 1, &segment).ok() && segment)
-    ahead =
-        std::max<int64_t>(0, segment->populated_to.load(std::memory_order_relaxed) - (end - segment->from())) / kPageBytes;
+    ahead = std::max<int64_t>(0, segment->populated_to.load(std::memory_order_relaxed) - (end - segment->from())) /
+            kPageBytes;
   const auto started = Clock::now();
   log_->DropFromTable(from, end);
   Status status = log_->Sync(from, end);

@@ -190,7 +190,8 @@ void SegmentKeeper::Run() {
       lock.lock();
       const int64_t ahead =
           segment->populated_to.load(std::memory_order_relaxed) - written_.load(std::memory_order_acquire);
-      if (!populate_ || ahead >= PopulateWindow(bytes_per_second) / 2) wake_.wait_for(lock, kLook, [this] { return stop_; });
+      if (!populate_ || ahead >= PopulateWindow(bytes_per_second) / 2)
+        wake_.wait_for(lock, kLook, [this] { return stop_; });
     }
   }
 }

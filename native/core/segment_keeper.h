@@ -36,8 +36,8 @@ class SegmentKeeper {
   }
 
   // The writer, come past the keeper's pages with little to write: makes [file_offset, end) of its segment present and
-  // some more, and returns where that ends, or file_offset if nothing was done. Only for a fast writer: pages for a slow
-  // one would go to disk before they hold anything.
+  // some more, and returns where that ends, or file_offset if nothing was done. Only for a fast writer: pages for a
+  // slow one would go to disk before they hold anything.
   int64_t PopulateHere(Segment& segment, int64_t file_offset, int64_t end);
 
   int64_t populated_bytes() const { return populated_bytes_.load(std::memory_order_relaxed); }

@@ -63,10 +63,10 @@ Status Store::Prepare(AppendBuffer* buffer, const MessageFields* messages, size_
     if (index && EntersIndex(message.sys_flag))
       DispatchRules::KeyHashes(message.topic, known.unique_key, known.keys, &buffer->hashes);
     buffer->placements.push_back({sizes.total, 0});
-    buffer->prepared.push_back(
-        {i, sizes, BodyCrc(reinterpret_cast<const uint8_t*>(message.body.data()), message.body.size()),
-         DispatchRules::IsDelayed(message.topic, known.delay),
-         rules_.TagCode(message.topic, known.tags, known.delay, 0), buffer->hashes.size(), 0});
+    buffer->prepared.push_back({i, sizes,
+                                BodyCrc(reinterpret_cast<const uint8_t*>(message.body.data()), message.body.size()),
+                                DispatchRules::IsDelayed(message.topic, known.delay),
+                                rules_.TagCode(message.topic, known.tags, known.delay, 0), buffer->hashes.size(), 0});
   }
   if (mode.together && total > log_.MaxRecordBytes())
     return Status::Error(Code::kMessageIllegal, "the batch takes " + std::to_string(total) +
