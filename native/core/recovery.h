@@ -78,24 +78,30 @@ class Recovery {
     int64_t window_first = 0, window_count = 0;
   };
 
+  // What Java puts before the first unit of a queue that does not begin at a file's start.
+  static constexpr QueueUnit kPreBlank{0, 0x7FFFFFFF, 0};
+  static bool IsPreBlank(const QueueUnit& unit) { return unit.log_offset == 0 && unit.size == kPreBlank.size; }
+
+  // -- recovery_scan.cc
   int64_t LogMin() const;
-  int64_t FirstSegmentForScan() const;
+  int64_t BytesBehind(int64_t end);
+  Status DecideDamage(int64_t end, Found found, int64_t last_timestamp);
+  Status ReadUnit(QueueState& state, int64_t offset, QueueUnit* unit, bool* there);
+  Status FirstUnitNotBelow(ConsumeQueue* queue, int64_t log_offset, int64_t* unit);
+  Status MarkGap(QueueState& state, std::string reason);
+
+  // -- recovery_apply.cc
   Status WalkLog(int64_t from, int64_t to, const std::function<Status(const RecordView&, int64_t)>& visit,
                  int64_t* records);
-  Status DecideDamage(int64_t end, Found found, int64_t last_timestamp);
-  int64_t BytesBehind(int64_t end);
-  Status StateOf(ConsumeQueue* queue, QueueState** out);
-  Status ReadUnit(QueueState& state, int64_t offset, QueueUnit* unit, bool* there);
+  Status DispatchRecord(const RecordView& view, int64_t at, bool whole_log, bool only_gaps);
   Status PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueUnit& unit, bool delayed,
                  int64_t store_timestamp, bool whole_log);
-  Status DispatchRecord(const RecordView& view, int64_t at, bool whole_log, bool only_gaps);
-  Status FirstUnitNotBelow(ConsumeQueue* queue, int64_t log_offset, int64_t* unit);
+  Status StateOf(ConsumeQueue* queue, QueueState** out);
   Status MinOffset(ConsumeQueue* queue, int64_t max, int64_t* min);
   bool HasGap(ConsumeQueue* queue) const {
     const auto found = states_.find(queue);
     return found != states_.end() && found->second.gap;
   }
-  Status MarkGap(QueueState& state, std::string reason);
 
   Input in_;
   RecoveryReport& report_;

@@ -1,0 +1,257 @@
+// Recovery, the first half: reads the log, the ends of the queues and what is known of the disk, and decides where the
+// log ends. Changes nothing.
+#include <algorithm>
+#include <map>
+
+#include "recovery.h"
+
+namespace millrace {
+
+namespace {
+
+// A log that millrace did not write last is read whole, so that queues and index can be held against it, up to this
+// size; beyond it as much as Java reads.
+constexpr int64_t kReadWholeBytes = int64_t{2} << 30;
+constexpr size_t kJavaSegments = 3;    // what Java scans after a clean shutdown
+constexpr int64_t kWindowUnits = 102;  // units that recovery reads at once from a queue
+constexpr int64_t kProgressBytes = 64 << 20;
+
+}  // namespace
+
+int64_t Recovery::LogMin() const {
+  const auto segments = in_.log->segments();
+  return segments->empty() ? 0 : segments->front()->from();
+}
+
+// How many bytes behind `end` hold something, in its segment and those after it.
+int64_t Recovery::BytesBehind(int64_t end) {
+  int64_t last = end;
+  const auto segments = in_.log->segments();
+  for (const auto& segment : *segments) {
+    if (segment->end() <= end || !segment->Open().ok()) continue;
+    for (int64_t at = std::max<int64_t>(0, end - segment->from()); at < segment->bytes();) {
+      int64_t data = at;
+      if (!in_.files->NextData(segment->fd(), at, &data).ok() || data >= segment->bytes()) break;
+      at = std::max(at, data);
+      const int64_t piece_end = std::min(segment->bytes(), (at / 4096 + 1) * 4096);
+      for (int64_t i = piece_end; i > at; i--) {
+        if (segment->base()[i - 1] != 0) {
+          last = std::max(last, segment->from() + i);
+          break;
+        }
+      }
+      at = piece_end;
+    }
+  }
+  return last - end;
+}
+
+Status Recovery::Scan() {
+  MILLRACE_RETURN_IF_ERROR(in_.queues->Load());
+  // A queue whose files are in disorder is made anew; files that all have another length are another setting.
+  std::map<int64_t, int> other_lengths;
+  Status mismatch;
+  size_t loaded = 0;
+  for (ConsumeQueue* queue : in_.queues->All()) {
+    Status status = queue->Load();
+    if (status.ok()) {
+      if (queue->has_files()) loaded++;
+    } else if (status.code == Code::kSegmentSizeMismatch || status.code == Code::kCorruptQueue) {
+      if (status.code == Code::kSegmentSizeMismatch) other_lengths[status.offset()]++, mismatch = status;
+      QueueState state{queue};
+      MILLRACE_RETURN_IF_ERROR(MarkGap(state, status.message()));
+      states_.emplace(queue, std::move(state));
+    } else {
+      return status;
+    }
+  }
+  if (loaded == 0 && other_lengths.size() == 1 && other_lengths.begin()->first % kUnitBytes == 0 &&
+      other_lengths.begin()->first > 0)
+    return mismatch;
+
+  const auto segments = in_.log->segments();
+  if (segments->empty()) {
+    if (in_.has_position && in_.position.synced > 0 && in_.on_corruption == OnCorruption::kRefuse)
+      return Status::Error(Code::kCorruptLog,
+                           "the log has no segment, and was on disk up to " + std::to_string(in_.position.synced),
+                           in_.log->directory(), 0);
+    end_ = dispatch_from_ = 0;
+    whole_log_ = true;
+    return Status::Ok();
+  }
+  for (const auto& segment : *segments) MILLRACE_RETURN_IF_ERROR(segment->Open());
+
+  const int64_t min = LogMin();
+  size_t last = segments->size() - 1;  // the last segment that holds anything
+  while (last > 0 && Get64((*segments)[last]->base()) == 0) last--;
+  const int64_t last_from = (*segments)[last]->from();
+  int64_t from = min;
+  if (in_.has_position) {
+    dispatch_from_ = std::clamp(in_.position.dispatched, min, std::max(min, segments->back()->end()));
+    from = std::min(dispatch_from_, last_from);
+    if (!in_.clean && !in_.check_crc) from = dispatch_from_;
+  } else {
+    if (loaded > 0 && last_from + in_.log->segment_bytes() - min > kReadWholeBytes) {
+      if (in_.clean) {
+        from = (*segments)[last + 1 > kJavaSegments ? last + 1 - kJavaSegments : 0]->from();
+      } else {
+        for (size_t i = last + 1; i-- > 0;) {
+          const Segment& segment = *(*segments)[i];
+          const RecordView first = CheckRecord(segment.base(), segment.bytes(), segment.from(), false);
+          from = segment.from();
+          if (first.found == Found::kRecord && first.store_timestamp > 0 &&
+              first.store_timestamp <= in_.checkpoint.min_ms())
+            break;
+        }
+      }
+    }
+    dispatch_from_ = from;
+  }
+  if (in_.rebuild_index) from = std::min(from, dispatch_from_);
+  whole_log_ = dispatch_from_ <= min;
+  report_.ours = in_.has_position;
+  report_.scanned_from = from;
+
+  int64_t at = from, last_timestamp = 0, reported = from;
+  Found found = Found::kEnd;
+  std::string reason;
+  while (true) {
+    const auto segment = CommitLog::FindIn(*segments, at, in_.log->segment_bytes());
+    if (!segment) {
+      found = Found::kEnd;
+      break;
+    }
+    const int64_t file_offset = at - segment->from();
+    const RecordView view =
+        CheckRecord(segment->base() + file_offset, segment->bytes() - file_offset, at, in_.check_crc);
+    found = view.found;
+    if (segment->damaged()) {
+      // What was read since is in doubt: the records of this segment are not taken.
+      found = Found::kCut;
+      reason = "a page that can't be read from disk";
+      at = std::max(from, segment->from());
+      break;
+    }
+    if (found == Found::kBlank) {
+      if (segment == segments->back()) break;  // the end stays before a blank that nothing follows, as in Java
+      at = segment->end();
+      continue;
+    }
+    if (found != Found::kRecord) break;
+    last_timestamp = report_.last_timestamp = view.store_timestamp;
+    report_.records++;
+    at += view.size;
+    if (in_.on_progress && at - reported >= kProgressBytes) {
+      reported = at;
+      in_.on_progress(at - from, last_from + in_.log->segment_bytes() - from);
+    }
+  }
+  end_ = at;
+  report_.end = at;
+  report_.scanned_bytes = at - from;
+  if (found == Found::kBlank) return DecideDamage(at, Found::kEnd, last_timestamp);
+  if (reason.empty()) return DecideDamage(at, found, last_timestamp);
+  report_.torn_reason = reason;
+  return DecideDamage(at, found, last_timestamp);
+}
+
+// Torn, when it lies behind the last position known to be on disk; corrupt otherwise.
+Status Recovery::DecideDamage(int64_t end, Found found, int64_t last_timestamp) {
+  const auto segments = in_.log->segments();
+  const auto segment = CommitLog::FindIn(*segments, end, in_.log->segment_bytes());
+  const bool blank = segment && end + kBlankBytes <= segment->end() &&
+                     Get32(segment->base() + (end - segment->from()) + 4) == kBlankMagic;
+  const int64_t behind = blank && found == Found::kEnd ? 0 : BytesBehind(end);
+  bool corrupt = false;
+  std::string known;
+  if (in_.has_position) {
+    corrupt = end < in_.position.synced;
+    known = "the log was on disk up to " + std::to_string(in_.position.synced);
+  } else if (found != Found::kEnd || behind > 0) {
+    if (in_.clean) {
+      int64_t queues_end = 0;
+      for (ConsumeQueue* queue : in_.queues->All()) {
+        int64_t units = 0;
+        QueueUnit unit{};
+        bool there = false;
+        QueueState state{queue};
+        if (!queue->has_files() || !FirstUnitNotBelow(queue, INT64_MAX, &units).ok() || units <= queue->files_begin())
+          continue;
+        MILLRACE_RETURN_IF_ERROR(ReadUnit(state, units - 1, &unit, &there));
+        if (there && !IsPreBlank(unit)) queues_end = std::max(queues_end, unit.log_offset + unit.size);
+      }
+      // A store that was closed properly has dispatched everything: what its queues point to was there.
+      corrupt = end < queues_end;
+      known = "the store was closed properly, and its queues reach to " + std::to_string(queues_end);
+    } else {
+      corrupt = last_timestamp > 0 && last_timestamp < in_.checkpoint.physic_ms;
+      known = "the checkpoint says that a message of time " + std::to_string(in_.checkpoint.physic_ms) + " was on disk";
+    }
+  }
+  const std::string what = report_.torn_reason.empty() ? std::string(FoundName(found)) : report_.torn_reason;
+  report_.torn_reason.clear();
+  const std::string where = segment ? segment->path() : in_.log->directory();
+  if (corrupt) {
+    if (in_.on_corruption == OnCorruption::kRefuse) {
+      Status status = Status::Error(Code::kCorruptLog,
+                                    "at log offset " + std::to_string(end) + " (byte " +
+                                        std::to_string(segment ? end - segment->from() : 0) + " of its segment) lies " +
+                                        what + "; " + known,
+                                    where, end);
+      return status;
+    }
+    report_.corrupt = true;
+  }
+  if (corrupt || behind > 0 || found != Found::kEnd) {
+    report_.torn_offset = end;
+    report_.torn_bytes = behind;
+    report_.torn_segment = where;
+    report_.torn_reason = found == Found::kEnd && behind > 0 ? "nothing, and bytes behind it" : what;
+    report_.changed = true;
+  }
+  return Status::Ok();
+}
+
+Status Recovery::ReadUnit(QueueState& state, int64_t offset, QueueUnit* unit, bool* there) {
+  *there = false;
+  if (offset < state.window_first || offset >= state.window_first + state.window_count) {
+    state.window.resize(static_cast<size_t>(kWindowUnits * kUnitBytes));
+    state.window_first = offset;
+    state.window_count = 0;
+    MILLRACE_RETURN_IF_ERROR(state.queue->Read(offset, kWindowUnits, state.window.data(), &state.window_count));
+    if (state.window_count == 0) return Status::Ok();
+  }
+  *unit = DecodeUnit(state.window.data() + (offset - state.window_first) * kUnitBytes);
+  *there = unit->log_offset >= 0 && unit->size > 0;
+  return Status::Ok();
+}
+
+// The first unit, in the queue's files, that is not written or does not lie below `log_offset`. Units rise, so half the
+// rest is left out each time.
+Status Recovery::FirstUnitNotBelow(ConsumeQueue* queue, int64_t log_offset, int64_t* unit_offset) {
+  int64_t low = queue->files_begin(), high = queue->has_files() ? queue->files_end() : low;
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    uint8_t bytes[kUnitBytes];
+    int64_t got = 0;
+    MILLRACE_RETURN_IF_ERROR(queue->Read(middle, 1, bytes, &got));
+    const QueueUnit unit = got == 1 ? DecodeUnit(bytes) : QueueUnit{-1, 0, 0};
+    const bool below = unit.size > 0 && unit.log_offset >= 0 && (unit.log_offset < log_offset || IsPreBlank(unit));
+    if (below) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  *unit_offset = low;
+  return Status::Ok();
+}
+
+Status Recovery::MarkGap(QueueState& state, std::string reason) {
+  if (!state.gap) report_.rebuilt_queues.push_back({state.queue->topic(), state.queue->queue_id(), std::move(reason)});
+  state.gap = true;
+  report_.changed = true;
+  return Status::Ok();
+}
+
+}  // namespace millrace
