@@ -1,12 +1,9 @@
-/**
- * Bodies as their producers meant them. zlib works off the event loop, as LZ4 does; Zstandard is decompressed in JavaScript on the caller's thread: Node
- * 20 has none, and the one of Node 22 takes a stream that is cut off for a whole one.
- */
+/** Bodies as their producers meant them, decompressed off the event loop: zlib and LZ4 on Node's pool, Zstandard in a thread of its own. */
 import { promisify } from 'node:util'
 import zlib from 'node:zlib'
-import { decompress as decompressZstd } from 'fzstd'
-import { storeError } from '../errors.js'
+import { StoreError, storeError } from '../errors.js'
 import { type Compression, compressionType } from '../format/sys-flag.js'
+import { decompressZstd } from './zstd.js'
 
 type Decompress = (body: Buffer) => Promise<Buffer>
 
@@ -14,7 +11,7 @@ const inflate: Decompress = promisify<Buffer, Buffer>(zlib.inflate)
 
 const decompressors: Readonly<Record<Compression, Decompress>> = {
   zlib: inflate,
-  zstd: async (body) => asBuffer(decompressZstd(body)),
+  zstd: decompressZstd,
   // Loaded with the first such body: its binary does not exist for every machine that Node runs on.
   lz4: async (body) => (await loadLz4()).decompressFrame(body),
 }
@@ -39,7 +36,7 @@ export async function plainBody({ body, sysFlag, logOffset }: StoredBody): Promi
     if (body.length === 0) throw new Error('the body is empty')
     return await decompressors[type](body)
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'UNSUPPORTED_COMPRESSION') throw cause
+    if (cause instanceof StoreError) throw cause
     throw storeError('BODY_CORRUPT', { reason: `the body of the record at log offset ${logOffset} is no ${type} stream`, logOffset, cause })
   }
 }
@@ -50,8 +47,4 @@ async function loadLz4(): Promise<typeof import('lz4-napi')> {
   } catch (cause) {
     throw storeError('UNSUPPORTED_COMPRESSION', { reason: 'lz4-napi, which decompresses LZ4, does not load here', cause })
   }
-}
-
-function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, length)
 }
