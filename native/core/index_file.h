@@ -42,7 +42,7 @@ class IndexFile {
  public:
   IndexFile(FileSystem* files, std::string path, IndexSizes sizes, bool writable);
   ~IndexFile();
-  // Maps an existing file, whose length must be that of the sizes.
+  // Maps an existing file, whose length must be that of the sizes. kCorruptIndex where its header is none.
   Status Open();
   // Makes a new one at `birth_path` that is moved to path() by PutInPlace().
   Status Create(const std::string& birth_path);
@@ -74,6 +74,7 @@ class IndexFile {
   Status CutBack(int64_t log_offset);
   Status Sync();
   bool damaged() const { return guard_.damaged(); }
+  const uint8_t* base() const { return base_; }
 
   struct Entry {
     int32_t hash;

@@ -12,6 +12,7 @@ namespace millrace::js {
 void ExportStore(napi_env env, napi_value exports);    // open, attach, close, facts
 void ExportAppend(napi_env env, napi_value exports);   // append, flush
 void ExportRead(napi_env env, napi_value exports);     // pull, records, queues, index
+void ExportParts(napi_env env, napi_value exports);    // log, queue and index without a store
 void ExportLayouts(napi_env env, napi_value exports);  // hashes and checksums
 
 constexpr size_t kEntryHeadBytes = 56;  // of a message in the append block (append.cc)
