@@ -41,6 +41,13 @@ napi_value ThrowArgument(napi_env env, const char* what) {
   return nullptr;
 }
 
+bool ReadString(napi_env env, napi_value value, std::string* out) {
+  size_t bytes = 0;
+  if (napi_get_value_string_utf8(env, value, nullptr, 0, &bytes) != napi_ok) return false;
+  out->resize(bytes);
+  return napi_get_value_string_utf8(env, value, out->data(), bytes + 1, &bytes) == napi_ok;
+}
+
 bool Arguments::Is(size_t i, napi_valuetype type) const {
   napi_valuetype is = napi_undefined;
   return i < count() && napi_typeof(env_, values_[i], &is) == napi_ok && is == type;
@@ -61,12 +68,7 @@ bool Arguments::Boolean(size_t i, bool* out) const {
   return i < count() && napi_get_value_bool(env_, values_[i], out) == napi_ok;
 }
 
-bool Arguments::String(size_t i, std::string* out) const {
-  size_t bytes = 0;
-  if (i >= count() || napi_get_value_string_utf8(env_, values_[i], nullptr, 0, &bytes) != napi_ok) return false;
-  out->resize(bytes);
-  return napi_get_value_string_utf8(env_, values_[i], out->data(), bytes + 1, &bytes) == napi_ok;
-}
+bool Arguments::String(size_t i, std::string* out) const { return i < count() && ReadString(env_, values_[i], out); }
 
 bool Arguments::Bytes(size_t i, uint8_t** data, size_t* bytes) const {
   bool is = false;
@@ -121,11 +123,7 @@ bool Arguments::Option(size_t i, const char* name, std::string* out) const {
   napi_value value;
   napi_valuetype type;
   if (!Property(i, name, &value, &type)) return false;
-  if (type == napi_undefined) return true;
-  size_t bytes = 0;
-  if (type != napi_string || napi_get_value_string_utf8(env_, value, nullptr, 0, &bytes) != napi_ok) return false;
-  out->resize(bytes);
-  return napi_get_value_string_utf8(env_, value, out->data(), bytes + 1, &bytes) == napi_ok;
+  return type == napi_undefined || ReadString(env_, value, out);
 }
 
 bool Arguments::OptionArray(size_t i, const char* name, std::vector<int64_t>* out) const {

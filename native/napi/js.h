@@ -55,7 +55,10 @@ inline void Set(napi_env env, napi_value object, const char* name, napi_value va
   napi_set_named_property(env, object, name, value);
 }
 
-// Arguments of a callback. A getter that meets another type throws and returns false.
+// False for what is no string.
+bool ReadString(napi_env env, napi_value value, std::string* out);
+
+// Arguments of a callback. A getter that meets another type returns false.
 class Arguments {
  public:
   static constexpr size_t kMax = 10;

@@ -19,13 +19,9 @@ napi_value CreateTags(napi_env env, napi_callback_info info) {
   auto list = std::make_unique<TagList>();
   for (uint32_t i = 0; i < length; i++) {
     napi_value item = nullptr;
-    size_t bytes = 0;
     std::string text;
-    if (napi_get_element(env, arguments.at(0), i, &item) != napi_ok ||
-        napi_get_value_string_utf8(env, item, nullptr, 0, &bytes) != napi_ok)
+    if (napi_get_element(env, arguments.at(0), i, &item) != napi_ok || !ReadString(env, item, &text))
       return ThrowArgument(env, "a tag is a string");
-    text.resize(bytes);
-    napi_get_value_string_utf8(env, item, text.data(), bytes + 1, &bytes);
     list->hashes.push_back(JavaHash(text));
     list->tags.push_back(std::move(text));
   }
@@ -37,21 +33,28 @@ napi_value CreateTags(napi_env env, napi_callback_info info) {
   return external;
 }
 
+// The queue whose number an argument is; null for what numbers none.
+ConsumeQueue* QueueAt(const Arguments& arguments, size_t i, const StoreHandle& handle) {
+  int64_t number = 0;
+  const bool known = arguments.Integer(i, &number) && number >= 0 && static_cast<size_t>(number) < handle.queues.size();
+  return known ? handle.queues[static_cast<size_t>(number)] : nullptr;
+}
+
 struct PullArguments {
   PullRequest request;
   bool copy = true;
 };
 
 bool ReadPull(napi_env env, const Arguments& arguments, StoreHandle* handle, PullArguments* out) {
-  int64_t queue = 0, mode = 0;
+  int64_t mode = 0;
   PullRequest& request = out->request;
-  if (!arguments.Integer(1, &queue) || queue < 0 || static_cast<size_t>(queue) >= handle->queues.size() ||
-      !arguments.Integer(2, &request.offset) || !arguments.Integer(3, &request.max_messages) ||
-      !arguments.Integer(4, &request.max_bytes) || !arguments.Integer(5, &mode)) {
+  request.queue = QueueAt(arguments, 1, *handle);
+  if (request.queue == nullptr || !arguments.Integer(2, &request.offset) ||
+      !arguments.Integer(3, &request.max_messages) || !arguments.Integer(4, &request.max_bytes) ||
+      !arguments.Integer(5, &mode)) {
     ThrowArgument(env, "pull takes a queue, an offset, two limits and a mode");
     return false;
   }
-  request.queue = handle->queues[static_cast<size_t>(queue)];
   out->copy = mode == 0;
   request.touch_records = out->copy;
   if (arguments.count() > 6 && !arguments.Is(6, napi_undefined)) {
@@ -287,15 +290,13 @@ napi_value ListQueues(napi_env env, napi_callback_info info) {
 napi_value Bounds(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   StoreHandle* handle = OpenHandle(env, arguments.at(0));
-  int64_t queue = 0;
   if (handle == nullptr) return nullptr;
-  if (!arguments.Integer(1, &queue) || queue < 0 || static_cast<size_t>(queue) >= handle->queues.size())
-    return ThrowArgument(env, "no such queue number");
+  ConsumeQueue* const queue = QueueAt(arguments, 1, *handle);
+  if (queue == nullptr) return ThrowArgument(env, "no such queue number");
   napi_value array = nullptr;
   napi_create_array_with_length(env, 2, &array);
-  ConsumeQueue* of = handle->queues[static_cast<size_t>(queue)];
-  napi_set_element(env, array, 0, Number(env, static_cast<double>(of->min_offset())));
-  napi_set_element(env, array, 1, Number(env, static_cast<double>(handle->store().VisibleMaxOffset(of))));
+  napi_set_element(env, array, 0, Number(env, static_cast<double>(queue->min_offset())));
+  napi_set_element(env, array, 1, Number(env, static_cast<double>(handle->store().VisibleMaxOffset(queue))));
   return array;
 }
 
@@ -303,14 +304,15 @@ napi_value Bounds(napi_env env, napi_callback_info info) {
 napi_value ReadUnits(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   StoreHandle* handle = OpenHandle(env, arguments.at(0));
-  int64_t queue = 0, offset = 0, count = 0;
+  int64_t offset = 0, count = 0;
   if (handle == nullptr) return nullptr;
-  if (!arguments.Integer(1, &queue) || queue < 0 || static_cast<size_t>(queue) >= handle->queues.size() ||
-      !arguments.Integer(2, &offset) || offset < 0 || !arguments.Integer(3, &count) || count < 0 || count > 1 << 20)
+  ConsumeQueue* const queue = QueueAt(arguments, 1, *handle);
+  if (queue == nullptr || !arguments.Integer(2, &offset) || offset < 0 || !arguments.Integer(3, &count) || count < 0 ||
+      count > 1 << 20)
     return ThrowArgument(env, "readUnits takes a queue, an offset and a count");
   std::vector<uint8_t> units(static_cast<size_t>(count) * kUnitBytes);
   int64_t got = 0;
-  const Status status = handle->queues[static_cast<size_t>(queue)]->Read(offset, count, units.data(), &got);
+  const Status status = queue->Read(offset, count, units.data(), &got);
   if (!status.ok()) return Throw(env, status);
   napi_value buffer = nullptr;
   napi_create_buffer_copy(env, static_cast<size_t>(got) * kUnitBytes, units.data(), nullptr, &buffer);

@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import type { Command } from 'commander'
 import type { Message, MessageStore } from '../index.js'
 import { printLines } from './output.js'
-import { type CommonOptions, openStore, wholeNumber, withStoreOptions } from './store-options.js'
+import { type CommonOptions, readStore, wholeNumber, withStoreOptions } from './store-options.js'
 
 interface DumpOptions extends CommonOptions {
   topic?: string
@@ -29,12 +29,7 @@ export function addStoreDump(store: Command): Command {
     .addHelpText('after', '\nA body that is no UTF-8 text is printed as bodyBase64.')
   return withStoreOptions(command).action(async (directory: string, options: DumpOptions) => {
     if (options.queue !== undefined && options.topic === undefined) command.error('--queue needs --topic')
-    const opened = await openStore(directory, options, { readOnly: true })
-    try {
-      await printLines(lines(selected(opened, options), options))
-    } finally {
-      await opened.close()
-    }
+    await readStore(directory, options, (opened) => printLines(lines(selected(opened, options), options)))
   })
 }
 

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import type { MessageStore, QueueInfo } from '../index.js'
 import { printLines } from './output.js'
-import { type CommonOptions, openStore, withStoreOptions } from './store-options.js'
+import { type CommonOptions, readStore, withStoreOptions } from './store-options.js'
 
 interface InfoOptions extends CommonOptions {
   json?: true
@@ -13,14 +13,9 @@ export function addStoreInfo(store: Command): Command {
     .command('info <dir>')
     .description('print the bounds of the log and of every queue; opens for reading only, also while a program writes')
     .option('--json', 'one JSON object instead of a table')
-  return withStoreOptions(command).action(async (directory: string, options: InfoOptions) => {
-    const opened = await openStore(directory, options, { readOnly: true })
-    try {
-      await printLines(options.json ? [JSON.stringify(facts(opened))] : table(opened))
-    } finally {
-      await opened.close()
-    }
-  })
+  return withStoreOptions(command).action((directory: string, options: InfoOptions) =>
+    readStore(directory, options, (opened) => printLines(options.json ? [JSON.stringify(facts(opened))] : table(opened))),
+  )
 }
 
 function facts(store: MessageStore) {

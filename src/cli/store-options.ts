@@ -42,6 +42,16 @@ export async function openStore(directory: string, common: CommonOptions, option
   return store
 }
 
+/** Opens it for reading only, and closes it whatever becomes of the work. */
+export async function readStore(directory: string, common: CommonOptions, work: (store: MessageStore) => Promise<void>): Promise<void> {
+  const store = await openStore(directory, common, { readOnly: true })
+  try {
+    await work(store)
+  } finally {
+    await store.close()
+  }
+}
+
 export function wholeNumber(text: string): number {
   const number = Number(text)
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(number)) throw new InvalidArgumentError('It must be a whole number from 0.')

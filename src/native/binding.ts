@@ -79,6 +79,16 @@ export interface UnitMismatch {
 /** Writes `count` messages from its block; a sum of 1 (one was refused) and 2 (not flushed in time). Mode: 1 all or nothing, 2 together, 4 wait. */
 export type NativeAppend = (blockBytes: number, count: number, mode: number, body?: Uint8Array) => number
 
+type PullArguments = [
+  store: NativeStore,
+  queue: number,
+  offset: number,
+  maxMessages: number,
+  maxBytes: number,
+  mode: number,
+  tags: NativeTags | undefined,
+]
+
 export interface Binding {
   readonly constants: {
     readonly codes: readonly string[]
@@ -106,25 +116,9 @@ export interface Binding {
   flush(store: NativeStore): Promise<void>
   createTags(tags: readonly string[]): NativeTags
   /** Mode: 0 the records' bytes, 1 their ranges behind the numbers. Nothing comes from disk: it says so in the numbers instead. */
-  pull(
-    store: NativeStore,
-    queue: number,
-    offset: number,
-    maxMessages: number,
-    maxBytes: number,
-    mode: number,
-    tags: NativeTags | undefined,
-    numbers: Float64Array,
-  ): Buffer | undefined
-  pullCold(
-    store: NativeStore,
-    queue: number,
-    offset: number,
-    maxMessages: number,
-    maxBytes: number,
-    mode: number,
-    tags: NativeTags | undefined,
-  ): Promise<{ numbers: Float64Array; value?: Buffer }>
+  pull(...args: [...PullArguments, numbers: Float64Array]): Buffer | undefined
+  /** The same on the pool, which may read from disk. */
+  pullCold(...args: PullArguments): Promise<{ numbers: Float64Array; value?: Buffer }>
   /** The units of the last pull that did not point to a record of their queue. */
   mismatches(store: NativeStore): UnitMismatch[]
   recordAt(store: NativeStore, logOffset: number): Buffer | undefined | Promise<Buffer | undefined>
