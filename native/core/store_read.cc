@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "platform.h"
 #include "store.h"
@@ -14,6 +15,11 @@ namespace {
 int64_t MemoryBytes() {
   static const int64_t bytes = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
   return bytes > 0 ? bytes : int64_t{24} << 30;
+}
+
+// Whether what a unit says lies in the log. A unit that is damaged may say anything.
+bool LiesIn(int64_t log_min, int64_t log_end, const QueueUnit& unit) {
+  return unit.size > 0 && unit.log_offset >= log_min && unit.log_offset <= log_end - unit.size;
 }
 
 }  // namespace
@@ -34,7 +40,7 @@ int64_t Store::VisibleMaxOffset(ConsumeQueue* queue) const {
     int64_t got = 0;
     if (!queue->Read(middle, 1, bytes, &got).ok() || got != 1) return low;
     const QueueUnit unit = DecodeUnit(bytes);
-    if (unit.log_offset + unit.size <= durable) {
+    if (unit.log_offset <= durable - unit.size) {
       low = middle + 1;
     } else {
       high = middle;
@@ -66,7 +72,7 @@ Status Store::Pull(const PullRequest& request, PullOutcome* outcome) {
   ConsumeQueue* const queue = request.queue;
   outcome->next_offset = 0;
   if (queue == nullptr) {
-    outcome->status = PullStatus::kNoMessageInQueue;
+    outcome->status = PullStatus::kNoMatchedLogicQueue;
     return Status::Ok();
   }
   const int64_t min = queue->min_offset(), max = VisibleMaxOffset(queue);
@@ -97,6 +103,10 @@ Status Store::Pull(const PullRequest& request, PullOutcome* outcome) {
   uint8_t units[128 * kUnitBytes];
   int64_t offset = request.offset, last_pulled = 0, skip_to = -1, scanned = 0;
   outcome->status = PullStatus::kNoMatchedMessage;
+  // Until a message is found the last reason for which there was none is the answer, as in RocketMQ.
+  const auto nothing_yet = [&](PullStatus why) {
+    if (outcome->ranges.empty()) outcome->status = why;
+  };
   bool full = false;
   const int64_t file_end = queue->NextFileOffset(request.offset);
   while (!full && scanned < scan_limit && offset < std::min(max, file_end)) {
@@ -106,7 +116,9 @@ Status Store::Pull(const PullRequest& request, PullOutcome* outcome) {
                   request.tags != nullptr
                       ? int64_t{128}
                       : std::max<int64_t>(1, request.max_messages + 1 - static_cast<int64_t>(outcome->ranges.size()))});
-    MILLRACE_RETURN_IF_ERROR(queue->Read(offset, wanted, units, &got, request.cached_only));
+    const Status read = queue->Read(offset, wanted, units, &got, request.cached_only);
+    // A file that is gone holds as little as one that is cut short.
+    if (!read.ok() && read.error_number() != ENOENT) return read;
     if (got < 0) {
       outcome->would_block = true;
       return Status::Ok();
@@ -122,19 +134,20 @@ Status Store::Pull(const PullRequest& request, PullOutcome* outcome) {
     // One question to the kernel for all records of these units, when they lie close together; one a record otherwise.
     bool resident = !request.cached_only || !look;
     if (!resident) {
-      const int64_t first = DecodeUnit(units).log_offset;
-      const QueueUnit last = DecodeUnit(units + (got - 1) * kUnitBytes);
-      const int64_t span = last.log_offset + last.size - first;
-      const auto segment = CommitLog::FindIn(*segments, first, log_.segment_bytes());
-      resident = segment && span > 0 && span <= kCloseBytes && last.log_offset + last.size <= segment->end() &&
-                 segment->Open().ok() &&
-                 platform::Resident(segment->base() + (first - segment->from()), static_cast<size_t>(span));
+      const QueueUnit first = DecodeUnit(units), last = DecodeUnit(units + (got - 1) * kUnitBytes);
+      if (LiesIn(log_min, log_end, first) && LiesIn(log_min, log_end, last)) {
+        const int64_t end = last.log_offset + last.size, span = end - first.log_offset;
+        const auto segment = CommitLog::FindIn(*segments, first.log_offset, log_.segment_bytes());
+        resident =
+            segment && span > 0 && span <= kCloseBytes && end <= segment->end() && segment->Open().ok() &&
+            platform::Resident(segment->base() + (first.log_offset - segment->from()), static_cast<size_t>(span));
+      }
     }
     for (int64_t n = 0; n < got; n++, offset++, scanned++) {
       const QueueUnit unit = DecodeUnit(units + n * kUnitBytes);
       last_pulled = unit.log_offset;
       if (skip_to >= 0 && unit.log_offset < skip_to) continue;
-      const bool far = log_end - unit.log_offset > near;
+      const bool far = unit.log_offset < log_end - near;
       const auto count = static_cast<int64_t>(outcome->ranges.size());
       if (count > 0) {
         const int64_t bytes_limit = far ? options_.max_disk_bytes : options_.max_memory_bytes;
@@ -149,21 +162,28 @@ Status Store::Pull(const PullRequest& request, PullOutcome* outcome) {
       const bool is_address = unit.tag_code < INT32_MIN;
       if (request.tags != nullptr && !is_address) {
         const auto code = static_cast<int32_t>(unit.tag_code);
-        if (std::find(request.tag_hashes->begin(), request.tag_hashes->end(), code) == request.tag_hashes->end())
+        if (std::find(request.tag_hashes->begin(), request.tag_hashes->end(), code) == request.tag_hashes->end()) {
+          nothing_yet(PullStatus::kNoMatchedMessage);
           continue;
+        }
       }
-      if (unit.log_offset < log_min || unit.log_offset + unit.size > log_end || unit.size <= 0) {
-        // Expired, or (a unit that points nowhere) damage: either way the record is not there.
-        if (unit.log_offset >= log_min)
-          outcome->mismatches.push_back({offset, unit.log_offset, "points behind the end of the log"});
-        if (outcome->ranges.empty()) outcome->status = PullStatus::kMessageWasRemoving;
-        if (unit.log_offset >= 0 && unit.log_offset < log_min)
+      if (!LiesIn(log_min, log_end, unit)) {
+        // The record has expired, with all of its segment, or the unit is damaged.
+        nothing_yet(PullStatus::kMessageWasRemoving);
+        if (unit.size > 0 && unit.log_offset >= 0 && unit.log_offset < log_min) {
           skip_to = (unit.log_offset / log_.segment_bytes() + 1) * log_.segment_bytes();
+        } else {
+          outcome->mismatches.push_back(
+              {offset, unit.log_offset, unit.size == 0 ? "was never written" : "points out of the log"});
+        }
         continue;
       }
       if (look) {
         const auto segment = CommitLog::FindIn(*segments, unit.log_offset, log_.segment_bytes());
-        if (!segment) continue;
+        if (!segment) {
+          nothing_yet(PullStatus::kMessageWasRemoving);
+          continue;
+        }
         MILLRACE_RETURN_IF_ERROR(segment->Open());
         const int64_t at = unit.log_offset - segment->from();
         if (!resident && !platform::Resident(segment->base() + at, static_cast<size_t>(std::min<int64_t>(
@@ -192,7 +212,10 @@ Status Store::Pull(const PullRequest& request, PullOutcome* outcome) {
         }
         if (request.tags != nullptr) {
           const std::string_view tags = ReadProperties(view.properties).tags;
-          if (std::find(request.tags->begin(), request.tags->end(), tags) == request.tags->end()) continue;
+          if (std::find(request.tags->begin(), request.tags->end(), tags) == request.tags->end()) {
+            nothing_yet(PullStatus::kNoMatchedMessage);
+            continue;
+          }
         }
       }
       outcome->ranges.push_back({unit.log_offset, offset, unit.size});
@@ -202,7 +225,7 @@ Status Store::Pull(const PullRequest& request, PullOutcome* outcome) {
     }
   }
   outcome->next_offset = offset;
-  outcome->suggest_slave = log_end - last_pulled > near;
+  outcome->suggest_slave = last_pulled < log_end - near;
   return Status::Ok();
 }
 

@@ -191,7 +191,7 @@ napi_value CreateAppender(napi_env env, napi_callback_info info) {
   return function;
 }
 
-// queue(store, topic, queueId, make) → its number, -1 for an unknown one
+// queue(store, topic, queueId, make) → its number; -1 for one that nobody has written to, -2 for one that nobody can
 napi_value QueueNumber(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   StoreHandle* handle = OpenHandle(env, arguments.at(0));
@@ -207,8 +207,8 @@ napi_value QueueNumber(napi_env env, napi_callback_info info) {
     const Status status = handle->store().Queue(topic, static_cast<int32_t>(queue_id), &queue);
     if (!status.ok()) return Throw(env, status);
   }
-  if (queue == nullptr) return Number(env, -1);
-  return Number(env, handle->NumberOf(queue));
+  if (queue != nullptr) return Number(env, handle->NumberOf(queue));
+  return Number(env, IsTopicName(topic, kMaxTopicBytes) ? -1 : -2);
 }
 
 // appendRaw(store, logOffset, bytes)

@@ -29,9 +29,12 @@ export async function* followMessages(
       case 'FOUND':
       case 'NO_MATCHED_MESSAGE':
       case 'MESSAGE_WAS_REMOVING':
-      case 'OFFSET_FOUND_NULL':
       case 'OFFSET_TOO_SMALL':
         offset = page.nextOffset
+        break
+      case 'OFFSET_FOUND_NULL':
+        // The next file, and where there is none yet, the next message.
+        offset = Math.min(page.nextOffset, page.maxOffset)
         break
       default:
         // At the end (or behind it, where a new queue will come to it).

@@ -16,7 +16,7 @@ export class QueueNumbers {
     this.#store = store
   }
 
-  /** The queue's number; -1 for one that does not exist, unless `make`. Throws for what can't be a queue. */
+  /** The queue's number; unless `make`, -1 for one that does not exist, -2 for one whose topic is no name. Throws for what can't be a queue. */
   of(topic: string, queueId: number, make: boolean): number {
     const known = topic === this.#lastTopic ? this.#lastQueues : this.#topics.get(topic)
     const number = known?.[queueId]

@@ -136,9 +136,9 @@ export class Reader {
     }
     const numbers = this.#numbers
     if (queue < 0) {
-      // As RocketMQ answers for a queue that nobody has written to.
+      // As RocketMQ answers for a queue that nobody has written to; where there can be none it has none to ask.
       numbers.fill(0, 0, NUMBERS)
-      numbers[STATUS] = STATUSES.indexOf('NO_MESSAGE_IN_QUEUE')
+      numbers[STATUS] = STATUSES.indexOf(queue === -1 ? 'NO_MESSAGE_IN_QUEUE' : 'NO_MATCHED_LOGIC_QUEUE')
       return { numbers, value: undefined }
     }
     let value = binding.pull(this.#store, queue, offset, maxMessages, maxBytes, mode, tags, numbers)
