@@ -59,9 +59,14 @@ int64_t Checkpoint::min_ms() const { return std::max<int64_t>(0, std::min(physic
 
 Status ReadCheckpoint(FileSystem* files, const StorePaths& paths, Checkpoint* checkpoint, bool* exists) {
   std::vector<uint8_t> bytes;
-  MILLRACE_RETURN_IF_ERROR(ReadWhole(files, paths.checkpoint, kCheckpointBytes, &bytes, exists));
+  MILLRACE_RETURN_IF_ERROR(ReadWhole(files, paths.checkpoint, kCheckpointBytes + 1, &bytes, exists));
+  const bool longer = bytes.size() > kCheckpointBytes;
   bytes.resize(kCheckpointBytes);  // Java extends a short one with zeros
   *checkpoint = {GetI64(bytes.data()), GetI64(bytes.data() + 8), GetI64(bytes.data() + 16)};
+  if (longer || checkpoint->physic_ms < 0 || checkpoint->logics_ms < 0 || checkpoint->index_ms < 0)
+    return Status::Error(Code::kCorruptCheckpoint,
+                         longer ? "is longer than the 4096 bytes of a checkpoint" : "has a time before 1970",
+                         paths.checkpoint);
   return Status::Ok();
 }
 
@@ -88,24 +93,28 @@ PositionFile::~PositionFile() {
   if (fd_ >= 0) files_->Close(fd_);
 }
 
-Status PositionFile::Read(Position* position, bool* exists) {
+Status PositionFile::Read(const Checkpoint& checkpoint, Position* position, bool* exists) {
   std::vector<uint8_t> bytes;
   MILLRACE_RETURN_IF_ERROR(ReadWhole(files_, path_, kSlotOffsets[1] + kSlotBytes, &bytes, exists));
   *exists = false;
   *position = {};
+  int64_t newest = 0;
   for (const int64_t offset : kSlotOffsets) {
     if (bytes.size() < static_cast<size_t>(offset) + kPositionBytes) continue;
     const uint8_t* slot = bytes.data() + offset;
     if (Get64(slot) != kPositionMagic || Get32(slot + 64) != Crc32(slot, 64)) continue;
-    if (*exists && GetI64(slot + 8) < position->sequence) continue;
-    position->sequence = GetI64(slot + 8);
-    position->synced = GetI64(slot + 16);
-    position->dispatched = GetI64(slot + 24);
-    position->clean = GetI32(slot + 32) != 0;
-    position->checkpoint = {GetI64(slot + 40), GetI64(slot + 48), GetI64(slot + 56)};
+    const Position found{GetI64(slot + 8),
+                         GetI64(slot + 16),
+                         GetI64(slot + 24),
+                         GetI32(slot + 32) != 0,
+                         {GetI64(slot + 40), GetI64(slot + 48), GetI64(slot + 56)}};
+    newest = std::max(newest, found.sequence);
+    if (found.checkpoint != checkpoint || (*exists && found.sequence < position->sequence)) continue;
+    *position = found;
     *exists = true;
   }
-  sequence_ = position->sequence;
+  // The next one goes over the slot that does not count.
+  sequence_ = *exists ? position->sequence : newest;
   return Status::Ok();
 }
 

@@ -19,6 +19,7 @@ struct Checkpoint {
   // Java's margin: recovery may start at a segment whose first record is not younger.
   int64_t min_ms() const;
 };
+// kCorruptCheckpoint where a file lies there that nobody's checkpoint can be.
 Status ReadCheckpoint(FileSystem* files, const StorePaths& paths, Checkpoint* checkpoint, bool* exists);
 Status WriteCheckpoint(FileSystem* files, const StorePaths& paths, const Checkpoint& checkpoint);
 
@@ -32,7 +33,7 @@ struct Position {
   int64_t synced = 0;      // the log below it is on disk
   int64_t dispatched = 0;  // queues and index hold everything below it, on disk
   bool clean = false;      // written by close: the log ends at `synced`
-  Checkpoint checkpoint;   // as the checkpoint file was then: another writer (Java) that has been here since changed it
+  Checkpoint checkpoint;   // the checkpoint file that goes with it: another writer (Java) changes that
 };
 
 class PositionFile {
@@ -40,8 +41,8 @@ class PositionFile {
   PositionFile(FileSystem* files, const StorePaths& paths)
       : files_(files), path_(paths.position), directory_(paths.work) {}
   ~PositionFile();
-  // *exists = false when neither slot is whole.
-  Status Read(Position* position, bool* exists);
+  // The newest whole slot that goes with the checkpoint file's content; *exists = false when there is none.
+  Status Read(const Checkpoint& checkpoint, Position* position, bool* exists);
   // Makes the file where it is missing. One thread at a time.
   Status Write(Position position);
 

@@ -124,6 +124,21 @@ Status ConsumeQueue::ZeroBehind(int64_t offset) {
   return Status::Ok();
 }
 
+Status ConsumeQueue::Rewrite(int64_t from, int64_t to) {
+  if (from >= to) return Status::Ok();
+  std::vector<uint8_t> units(64 << 10);
+  while (from < to) {
+    int64_t got = 0;
+    const auto room = static_cast<int64_t>(units.size() / kUnitBytes);
+    MILLRACE_RETURN_IF_ERROR(Read(from, std::min(room, to - from), units.data(), &got));
+    if (got == 0) break;
+    MILLRACE_RETURN_IF_ERROR(WriteUnits(from, units.data(), got));
+    from += got;
+  }
+  NoteFolders();
+  return Status::Ok();
+}
+
 Status ConsumeQueue::Reset() {
   for (int64_t file = first_file_; file <= last_file_; file++) owner_->descriptors().Drop({this, file});
   if (born_) MILLRACE_RETURN_IF_ERROR(owner_->files()->Unlink(BirthPath(last_file_)));
@@ -196,10 +211,15 @@ Status ConsumeQueue::PutInPlace(int64_t file) {
   MILLRACE_RETURN_IF_ERROR(files->MakeDirectory(Directory()));
   MILLRACE_RETURN_IF_ERROR(files->Rename(BirthPath(file), FilePath(file)));
   born_ = false;
+  NoteFolders();
+  return Status::Ok();
+}
+
+// Its folders hold something that the disk may not know yet.
+void ConsumeQueue::NoteFolders() {
   std::lock_guard lock(owner_->lists_mutex_);
   owner_->new_directories_.push_back(Directory());
-  owner_->new_directories_.push_back(topic_directory);
-  return Status::Ok();
+  owner_->new_directories_.push_back(owner_->options().paths.queues + "/" + *topic_);
 }
 
 Status ConsumeQueue::ReserveFor(int64_t units) {

@@ -96,6 +96,9 @@ class ConsumeQueue {
   int64_t files_begin() const { return first_file_ * units_per_file(); }
   int64_t files_end() const { return (last_file_ + 1) * units_per_file(); }
   bool has_files() const { return last_file_ >= first_file_; }
+  // Writes units that its files have once more: after a crash, or a sync that failed before it, the kernel may call
+  // pages clean that the disk does not have.
+  Status Rewrite(int64_t from, int64_t to);
   // Forgets all units and files.
   Status Reset();
   void set_min_offset(int64_t offset) { min_offset_.store(offset, std::memory_order_release); }
@@ -110,6 +113,7 @@ class ConsumeQueue {
   Status ReserveFor(int64_t units);
   Status MakeFile(int64_t file);
   Status PutInPlace(int64_t file);
+  void NoteFolders();
   void Grow(uint32_t capacity);
   Status WriteUnits(int64_t first, const uint8_t* units, int64_t count);
   Status CreateFile(int64_t file, int64_t reserve_bytes, int* fd);

@@ -138,8 +138,15 @@ Status ConsumeQueues::Sync() {
   directories.erase(std::unique(directories.begin(), directories.end()), directories.end());
   Status status;
   int fd = -1;
+  // A file's sync that failed must not be tried again, see Store::WriteCheckpoints(). A folder's may: its entries are
+  // the file system's own, which does not forget them and go on.
+  const auto sync = [](Status done) {
+    if (!done.ok()) done.code = Code::kSyncFailed;
+    return done;
+  };
   if (many || directories.size() > kSyncEachAtMost) {
-    status = files_->SyncFileSystem(file_system_fd_);
+    status = sync(files_->SyncFileSystem(file_system_fd_));
+    if (!status.ok()) status.set_path(options_.paths.queues);
   } else {
     for (const auto& path : paths) {
       FileInfo info;
@@ -148,7 +155,7 @@ Status ConsumeQueues::Sync() {
       if (!status.ok() || !exists) continue;  // retention took it
       status = files_->Open(path, OpenMode::kReadWrite, &fd);
       if (!status.ok()) break;
-      status = files_->SyncData(fd);
+      status = sync(files_->SyncData(fd));
       files_->Close(fd);
       if (!status.ok()) status.set_path(path);
     }

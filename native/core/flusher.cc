@@ -59,15 +59,24 @@ Status Flusher::SyncLocked() {
     status.AddToMessage("; what is on disk behind log offset " + std::to_string(from) +
                         " is not known: close the store and open it again");
     status.code = Code::kSyncFailed;
-    std::lock_guard lock(mutex_);
-    failure_ = status;
-    failed_.store(true, std::memory_order_release);
+    SetFailed(status);
     return status;
   }
   refaulted_pages_.fetch_add(ahead, std::memory_order_relaxed);
   flushed_timestamp_.store(timestamp, std::memory_order_relaxed);
   flushed_.store(end, std::memory_order_release);
   return status;
+}
+
+void Flusher::SetFailed(const Status& failure) {
+  std::lock_guard lock(mutex_);
+  if (failure_.ok()) failure_ = failure;
+  failed_.store(true, std::memory_order_release);
+}
+
+void Flusher::Fail(const Status& failure) {
+  SetFailed(failure);
+  Notify();
 }
 
 Status Flusher::SyncTo(int64_t target, int64_t timeout_ms, bool* done) {

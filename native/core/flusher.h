@@ -60,6 +60,10 @@ class Flusher {
   bool failed() const { return failed_.load(std::memory_order_acquire); }
   Status failure() const;
 
+  // A sync of what follows the log has failed: from here on nothing is called flushed any more. The first failure is
+  // kept.
+  void Fail(const Status& failure);
+
   // The appender tells after publishing; read before `published` is, so that it never runs ahead.
   void NoteAppended(int64_t store_timestamp) { last_timestamp_.store(store_timestamp, std::memory_order_release); }
 
@@ -82,6 +86,7 @@ class Flusher {
  private:
   void Run();
   Status SyncLocked();
+  void SetFailed(const Status& failure);
   void Notify();
 
   CommitLog* const log_;

@@ -66,7 +66,17 @@ Status IndexFile::Map() {
 Status IndexFile::Open() {
   MILLRACE_RETURN_IF_ERROR(files_->Open(path_, writable_ ? OpenMode::kReadWrite : OpenMode::kRead, &fd_));
   MILLRACE_RETURN_IF_ERROR(Map());
-  next_ = std::clamp(GetI32(base_ + 36), 1, sizes_.entries);
+  // What neither a writer nor a crash leaves behind. (With a count of 0 the first page has never reached the disk.)
+  const int32_t used = GetI32(base_ + 32), next = GetI32(base_ + 36);
+  if (used < 0 || used > sizes_.entries || next < 0 || next > sizes_.entries || begin_log_offset() < 0 ||
+      end_log_offset() < 0)
+    return Status::Error(Code::kCorruptIndex,
+                         "cannot have entries from log offset " + std::to_string(begin_log_offset()) + " to " +
+                             std::to_string(end_log_offset()) + ", " + std::to_string(used) +
+                             " used slots and the next entry's number " + std::to_string(next) + " of " +
+                             std::to_string(sizes_.entries),
+                         path_);
+  next_ = std::max(next, 1);
   return Status::Ok();
 }
 
@@ -209,7 +219,10 @@ Status IndexFile::CutBack(int64_t log_offset) {
 
 Status IndexFile::Sync() {
   Status status = files_->SyncData(fd_);
-  if (!status.ok()) status.set_path(path_);
+  if (!status.ok()) {
+    status.set_path(path_);
+    status.code = Code::kSyncFailed;  // must not be tried again
+  }
   return status;
 }
 

@@ -171,11 +171,11 @@ Status IndexFiles::Sync() {
     std::lock_guard lock(mutex_);  // the last file goes on; those before it are full
     first_unsynced_ = list.empty() ? 0 : list.size() - 1;
   }
-  if (directory_dirty_.exchange(false)) {
-    MILLRACE_RETURN_IF_ERROR(files_->SyncDirectory(options_.paths.index));
-    MILLRACE_RETURN_IF_ERROR(files_->SyncDirectory(options_.paths.root));
-  }
-  return Status::Ok();
+  if (!directory_dirty_.exchange(false)) return Status::Ok();
+  Status status = files_->SyncDirectory(options_.paths.index);
+  if (status.ok()) status = files_->SyncDirectory(options_.paths.root);
+  if (!status.ok()) directory_dirty_ = true;
+  return status;
 }
 
 int64_t IndexFiles::full_until_timestamp() const {

@@ -74,6 +74,7 @@ class Recovery {
     int64_t cursor = 0;    // units before it are good
     bool writing = false;  // units from the cursor on are put anew
     bool gap = false;      // units before what was found are missing: the queue is made from the whole log
+    int64_t same_from = 0, same_to = 0;  // units that were found as their records have them
     std::vector<uint8_t> window;
     int64_t window_first = 0, window_count = 0;
   };

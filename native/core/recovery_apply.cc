@@ -55,7 +55,8 @@ Status Recovery::PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueU
     if (queue_offset > state->cursor && !whole_log)
       return MarkGap(*state, "units before " + std::to_string(queue_offset) + " are missing");
     if (same) {
-      state->cursor = queue_offset + 1;
+      if (state->same_to == 0) state->same_from = queue_offset;
+      state->same_to = state->cursor = queue_offset + 1;
       return Status::Ok();
     }
     if (there && !IsPreBlank(old) && old.log_offset < end_ && report_.clean_before && !state->gap)
@@ -208,7 +209,7 @@ Status Recovery::Apply() {
     gaps = true;
     state.window_count = 0;
     state.writing = false;
-    state.cursor = 0;
+    state.cursor = state.same_from = state.same_to = 0;
     if (in_.read_only) {
       MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue->files_end(), queue->files_end()));
     } else {
@@ -225,7 +226,8 @@ Status Recovery::Apply() {
         &ignored));
   }
 
-  // 5. Bounds. What lies behind the last good unit is zeroed.
+  // 5. Bounds. What lies behind the last good unit is zeroed. Units that were there are written again after a crash:
+  // that they can be read does not say that the disk has them.
   for (ConsumeQueue* queue : in_.queues->All()) {
     QueueState* state = nullptr;
     MILLRACE_RETURN_IF_ERROR(StateOf(queue, &state));
@@ -251,6 +253,7 @@ Status Recovery::Apply() {
       MILLRACE_RETURN_IF_ERROR(MinOffset(queue, queue->max_offset(), &min));
       queue->set_min_offset(min);
     }
+    if (!in_.clean && !in_.read_only) MILLRACE_RETURN_IF_ERROR(queue->Rewrite(state->same_from, state->same_to));
   }
   return Status::Ok();
 }

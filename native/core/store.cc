@@ -74,7 +74,7 @@ Store::Store(FileSystem* files, StoreOptions options, StorePaths paths)
       queues_(files, QueueOptions(options_, paths_)),
       index_(files, IndexOptions(options_, paths_)),
       flusher_(&log_, options_.flush),
-      position_file_(files, paths_) {}
+      position_(files, paths_, &flusher_) {}
 
 Store::~Store() {
   StopThreads();
@@ -149,21 +149,23 @@ Status Store::Recover(bool log_exists) {
   bool abort_exists = false, checkpoint_exists = false, has_position = false, has_table = false;
   FileInfo info;
   MILLRACE_RETURN_IF_ERROR(files_->Stat(paths_.abort, &info, &abort_exists));
-  MILLRACE_RETURN_IF_ERROR(ReadCheckpoint(files_, paths_, &checkpoint_, &checkpoint_exists));
-  MILLRACE_RETURN_IF_ERROR(position_file_.Read(&position_, &has_position));
-  // Java has written here since: what millrace knew about the disk is no longer the whole truth.
-  if (has_position && !(position_.checkpoint == checkpoint_)) has_position = false;
+  Checkpoint checkpoint;
+  MILLRACE_RETURN_IF_ERROR(ReadCheckpoint(files_, paths_, &checkpoint, &checkpoint_exists));
+  // None, when Java has written here since: what millrace knew about the disk is no longer the whole truth.
+  Position position;
+  MILLRACE_RETURN_IF_ERROR(position_.Read(checkpoint, &position, &has_position));
   QueueTable table;
   if (has_position) MILLRACE_RETURN_IF_ERROR(ReadQueueTable(files_, paths_, &table, &has_table));
-  if (has_table && table.dispatched != position_.dispatched) has_table = false;
+  if (has_table && table.dispatched != position.dispatched) has_table = false;
   if (log_exists) MILLRACE_RETURN_IF_ERROR(log_.Load());
   MILLRACE_RETURN_IF_ERROR([&] {
     const Status status = index_.Load();
-    return status.code == Code::kIndexSizeUnknown && options_.rebuild_index && !read_only_ ? Status::Ok() : status;
+    const bool of_index = status.code == Code::kIndexSizeUnknown || status.code == Code::kCorruptIndex;
+    return of_index && options_.rebuild_index && !read_only_ ? Status::Ok() : status;
   }());
 
   report_.clean_before = !abort_exists;
-  Recovery recovery({files_, &log_, &queues_, &index_, &rules_, !abort_exists, has_position, position_, checkpoint_,
+  Recovery recovery({files_, &log_, &queues_, &index_, &rules_, !abort_exists, has_position, position, checkpoint,
                      has_table, std::move(table), options_.check_crc, options_.on_corruption, read_only_,
                      options_.rebuild_index, options_.on_progress},
                     &report_);
@@ -197,24 +199,22 @@ Status Store::Recover(bool log_exists) {
   queues_.MarkAll();
 
   const int64_t end = report_.end;
-  // What was cut is given up: it must not be asked for again.
-  position_.synced = std::min(position_.synced, end);
-  position_.dispatched = std::min(position_.dispatched, end);
+  position_.CutAt(end);
   const bool unclean = !report_.clean_before || report_.changed || !has_position;
   // A crash, or a sync that failed before it, may have left pages that the kernel calls clean and the disk does not
   // have.
-  if (!read_only_ && unclean && has_position && position_.synced < end)
-    MILLRACE_RETURN_IF_ERROR(log_.Rewrite(position_.synced, end));
+  if (!read_only_ && unclean && has_position && position.synced < end)
+    MILLRACE_RETURN_IF_ERROR(log_.Rewrite(position.synced, end));
   MILLRACE_RETURN_IF_ERROR(log_.Start(end));
   raw_dispatched_ = end;
   if (!read_only_) {
     if (unclean)
       MILLRACE_RETURN_IF_ERROR(
-          log_.Sync(std::min(report_.scanned_from, has_position ? position_.synced : 0), std::max<int64_t>(end, 1)));
+          log_.Sync(std::min(report_.scanned_from, has_position ? std::min(position.synced, end) : 0),
+                    std::max<int64_t>(end, 1)));
     flusher_.Start(end);
     last_timestamp_ =
-        report_.records > 0 ? report_.last_timestamp : std::min(checkpoint_.physic_ms, checkpoint_.logics_ms);
-    flush_listener_ = flusher_.AddListener([this] { NudgeHousekeeper(); });
+        report_.records > 0 ? report_.last_timestamp : std::min(checkpoint.physic_ms, checkpoint.logics_ms);
     state_ = static_cast<int>(StoreState::kOpen);
     if (unclean) {
       const Status status = WriteCheckpoints(false);
@@ -223,8 +223,9 @@ Status Store::Recover(bool log_exists) {
         return status;
       }
     } else {
-      MILLRACE_RETURN_IF_ERROR(WritePosition(false));
+      MILLRACE_RETURN_IF_ERROR(position_.Advance());
     }
+    position_.Start();
     housekeeper_ = std::thread([this] { RunHousekeeper(); });
   }
   state_ = static_cast<int>(StoreState::kOpen);
@@ -296,15 +297,18 @@ Status Store::Queue(std::string_view topic, int32_t queue_id, ConsumeQueue** out
   return Status::Ok();
 }
 
-void Store::StopThreads() {
+void Store::StopHousekeeper() {
   {
     std::lock_guard lock(housekeeper_mutex_);
     housekeeper_stop_ = true;
   }
   housekeeper_wake_.notify_all();
   if (housekeeper_.joinable()) housekeeper_.join();
-  if (flush_listener_ != 0) flusher_.RemoveListener(flush_listener_);
-  flush_listener_ = 0;
+}
+
+void Store::StopThreads() {
+  StopHousekeeper();
+  position_.Stop();
   flusher_.Stop();
   log_.Stop();
 }
@@ -317,12 +321,7 @@ Status Store::Close() {
     std::lock_guard lock(append_mutex_);
     state_ = static_cast<int>(StoreState::kClosing);
   }
-  {
-    std::lock_guard lock(housekeeper_mutex_);
-    housekeeper_stop_ = true;
-  }
-  housekeeper_wake_.notify_all();
-  if (housekeeper_.joinable()) housekeeper_.join();
+  StopHousekeeper();
   if (!read_only_) {
     if (was_open) {
       close_status_ = WriteCheckpoints(true);
@@ -332,6 +331,8 @@ Status Store::Close() {
     } else {
       close_status_ = flusher_.failure();
     }
+    position_.Stop();
+    (void)position_.Advance();  // where the closing failed: what was synced before is on disk all the same
   }
   StopThreads();
   queues_.descriptors().Clear();

@@ -18,6 +18,7 @@
 #include "dispatch.h"
 #include "flusher.h"
 #include "index_file.h"
+#include "position_keeper.h"
 #include "recovery.h"
 
 namespace millrace {
@@ -211,9 +212,8 @@ class Store {
   Status TakeLock();
   Status RemoveLeftovers();
   Status WriteCheckpoints(bool closing);
-  Status WritePosition(bool clean);
   void RunHousekeeper();
-  void NudgeHousekeeper();
+  void StopHousekeeper();
   void StopThreads();
   class PreparedRecords;
   Status Prepare(AppendBuffer* buffer, const MessageFields* messages, size_t count, AppendMode mode,
@@ -229,7 +229,7 @@ class Store {
   ConsumeQueues queues_;
   IndexFiles index_;
   Flusher flusher_;
-  PositionFile position_file_;
+  PositionKeeper position_;
   RecoveryReport report_;
   int lock_fd_ = -1;
 
@@ -241,9 +241,7 @@ class Store {
   std::atomic<int64_t> last_timestamp_{0};
   std::atomic<int64_t> confirm_offset_{-1};
 
-  std::mutex checkpoint_mutex_;  // position and checkpoint files
-  Position position_;
-  Checkpoint checkpoint_;
+  std::mutex checkpoint_mutex_;  // one checkpoint at a time
 
   std::mutex close_mutex_;
   bool close_done_ = false;
@@ -251,10 +249,7 @@ class Store {
 
   std::mutex housekeeper_mutex_;
   std::condition_variable housekeeper_wake_;
-  bool housekeeper_stop_ = false, housekeeper_nudged_ = false;
-  std::atomic<bool> housekeeper_idle_{false};
-  std::atomic<int64_t> synced_position_{0};  // position_.synced, for the housekeeper's glance
-  int flush_listener_ = 0;
+  bool housekeeper_stop_ = false;
   std::thread housekeeper_;
 };
 
