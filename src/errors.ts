@@ -93,7 +93,7 @@ const table = {
     "Restore the store from a copy, or open it with onCorruption 'readOnly' to save what is before the damage, or 'cut' to give up what is behind it",
   ),
   CORRUPT_QUEUE: entry(located, "Remove the queue's folder while the store is closed: opening rebuilds it from the log"),
-  CORRUPT_INDEX: entry(located, 'Open with rebuildIndex to build the index again from the log'),
+  CORRUPT_INDEX: entry(located, 'Open the store for writing with rebuildIndex: the index is built again from the log'),
   CORRUPT_CHECKPOINT: entry(located, 'Remove the file while the store is closed: opening then scans the whole log'),
   FOREIGN_FILE: entry(located, 'Move the file out of the store; RocketMQ too refuses to start with it'),
   SEGMENT_SIZE_MISMATCH: entry(
@@ -118,7 +118,6 @@ const table = {
   ),
   APPEND_GAP: entry(located, "Send the log's bytes from its end on: logOffset of the error"),
   HANDLE_INVALID: entry(located, 'Attach with the handle of a store that is open in this process'),
-  WRONG_THREAD: entry(located, "Pass the store's handle to the other thread and attach there"),
   ADDON_NOT_FOUND: entry(
     (_: { cause: unknown }) => 'the native addon millrace.node was not found',
     'Build it with `npm rebuild millrace`, which needs a C++ compiler; the cause lists where it was looked for',

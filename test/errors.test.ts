@@ -40,7 +40,6 @@ const samples: { readonly [C in StoreErrorCode]: DetailsOf<C> } = {
   TOO_MANY_WAITING: { waiting: 100_000 },
   APPEND_GAP: { reason, logOffset: 4096 },
   HANDLE_INVALID: { reason },
-  WRONG_THREAD: { reason },
   ADDON_NOT_FOUND: { cause: new Error('not there') },
   UNSUPPORTED_COMPRESSION: { reason },
   BODY_CORRUPT: { reason, cause: new Error('bad stream') },
