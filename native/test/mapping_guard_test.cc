@@ -1,0 +1,81 @@
+// The handler of unreadable pages among other handlers. It is installed once a process, so each case is a process of
+// its own: this program again, with one test, and a word in the environment that says which part it plays.
+#include <csignal>
+#include <cstdlib>
+#include <string>
+
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../core/file_system.h"
+#include "../core/mapping_guard.h"
+#include "check.h"
+#include "scratch.h"
+
+extern char** environ;
+
+namespace millrace::test {
+namespace {
+
+constexpr const char* kPart = "MILLRACE_GUARD_PART";
+constexpr int kHandledElsewhere = 42;
+
+// A mapping whose second page has no file behind it.
+volatile uint8_t* ShortMapping(const std::string& path) {
+  int fd = -1;
+  uint8_t* base = nullptr;
+  if (!PosixFileSystem()->Open(path, OpenMode::kCreate, &fd).ok() || !PosixFileSystem()->SetLength(fd, 4096).ok() ||
+      !PosixFileSystem()->Map(fd, 8192, false, &base).ok())
+    _exit(1);
+  return base;
+}
+
+// Runs the named test of this program in that part: what it exits with, or less than 0 for the signal that ended it.
+int RunPart(const char* test, const char* part) {
+  setenv(kPart, part, 1);
+  std::string program = "/proc/self/exe", name = test;
+  char* arguments[] = {program.data(), name.data(), nullptr};
+  pid_t child = 0;
+  int status = 0;
+  CHECK_EQ(posix_spawn(&child, program.c_str(), nullptr, nullptr, arguments, environ), 0);
+  unsetenv(kPart);
+  if (waitpid(child, &status, 0) != child) return 1;
+  return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+// One page of ours, one of somebody else's: the first is read as zeros and marked, the second is not ours to handle.
+[[noreturn]] void TouchBoth() {
+  Scratch scratch;
+  volatile uint8_t* ours = ShortMapping(scratch / "ours");
+  volatile uint8_t* others = ShortMapping(scratch / "others");
+  MappingGuard guard;
+  if (!guard.Add(const_cast<const uint8_t*>(ours), 8192) || ours[5000] != 0 || !guard.damaged()) _exit(2);
+  std::filesystem::remove_all(scratch / "");
+  (void)others[5000];
+  _exit(3);
+}
+
+void Foreign(int) { _exit(kHandledElsewhere); }
+void ForeignWithInfo(int, siginfo_t* info, void*) { _exit(info->si_addr != nullptr ? kHandledElsewhere : 4); }
+
+}  // namespace
+
+TEST(
+    "a fault outside of millrace's mappings goes to the handler that was there before, and ends the process where none "
+    "was") {
+  constexpr const char* kTest = "goes to the handler that was there before";
+  if (const char* part = getenv(kPart)) {
+    struct sigaction action = {};
+    if (std::string(part) == "plain") action.sa_handler = Foreign;
+    if (std::string(part) == "info") action.sa_sigaction = ForeignWithInfo, action.sa_flags = SA_SIGINFO;
+    if (std::string(part) != "none") sigaction(SIGBUS, &action, nullptr);
+    alarm(20);  // a handler that drops the fault would meet it for ever
+    TouchBoth();
+  }
+  CHECK_EQ(RunPart(kTest, "plain"), kHandledElsewhere);
+  CHECK_EQ(RunPart(kTest, "info"), kHandledElsewhere);
+  CHECK_EQ(RunPart(kTest, "none"), -SIGBUS);
+}
+
+}  // namespace millrace::test
