@@ -147,7 +147,7 @@ class LogPart : public Part {
     }
     if (!options().read_only && !options().cut) MILLRACE_RETURN_IF_ERROR(CheckBehind(end));
     MILLRACE_RETURN_IF_ERROR(log_->Start(end));
-    if (!options().read_only) MILLRACE_RETURN_IF_ERROR(log_->Sync(0, std::max<int64_t>(end, 1)));
+    if (!options().read_only) MILLRACE_RETURN_IF_ERROR(SyncLog(0, end));
     written_ = flushed_ = end;
     return Status::Ok();
   }
@@ -155,7 +155,7 @@ class LogPart : public Part {
   Status Sync() override {
     const int64_t to = written_;
     const auto started = std::chrono::steady_clock::now();
-    MILLRACE_RETURN_IF_ERROR(log_->Sync(flushed_, std::max<int64_t>(to, 1)));
+    MILLRACE_RETURN_IF_ERROR(SyncLog(flushed_, to));
     sync_nanoseconds_ +=
         std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - started).count();
     syncs_++;
@@ -173,6 +173,12 @@ class LogPart : public Part {
 
  private:
   static constexpr int64_t kUnknown = -1;
+
+  Status SyncLog(int64_t from, int64_t to) {
+    Status status = log_->Sync(from, std::max<int64_t>(to, 1));
+    if (!status.ok()) status.code = Code::kSyncFailed;
+    return status;
+  }
 
   // Where the records from an offset on end. Nothing is looked at behind `written`, where that is known; a blank record
   // that nothing follows does not count, as in Java.

@@ -8,6 +8,8 @@ declare const opaque: unique symbol
 export type NativeStore = { readonly [opaque]: 'store' }
 /** Tags of a pull, hashed once. */
 export type NativeTags = { readonly [opaque]: 'tags' }
+/** A part of a store that this environment has open alone. */
+export type NativePart = { readonly [opaque]: 'part' }
 
 export interface NativeOpenOptions {
   root: string
@@ -70,6 +72,26 @@ export interface NativeInfo {
   storeHost: Buffer
 }
 
+export interface NativePartOptions {
+  /** Its folder or file. */
+  path: string
+  /** Folder where its new files are born. */
+  work: string
+  /** The lock of the store that it lies in. */
+  lock?: string | undefined
+  readOnly: boolean
+  /** What is no record or unit may be overwritten. */
+  cut?: boolean | undefined
+  fileBytes?: number | undefined
+  slots?: number | undefined
+  entries?: number | undefined
+  /** Of a queue: the folder of all topics, and its names. */
+  queues?: string | undefined
+  topic?: string | undefined
+  queueId?: number | undefined
+  faults?: string | undefined
+}
+
 export interface UnitMismatch {
   queueOffset: number
   logOffset: number
@@ -128,6 +150,30 @@ export interface Binding {
   readUnits(store: NativeStore, queue: number, offset: number, count: number): Buffer
   queryIndex(store: NativeStore, topic: string, key: string, limit: number, begin: number, end: number): number[]
   refresh(store: NativeStore): void
+  /** Bytes of the log as they lie, to the end of their segment at most. */
+  readRange(log: NativeStore | NativePart, logOffset: number, bytes: number): Promise<Buffer>
+  openLog(options: NativePartOptions): Promise<NativePart>
+  openQueue(options: NativePartOptions): Promise<NativePart>
+  openIndex(options: NativePartOptions): Promise<NativePart>
+  openIndexFile(options: NativePartOptions): Promise<NativePart>
+  flushPart(part: NativePart): Promise<void>
+  closePart(part: NativePart): Promise<void>
+  logSegmentBytes(log: NativePart): number
+  /** In the order of `numbers`. */
+  logNumbers(log: NativePart, out: Float64Array): void
+  setLogConfirmOffset(log: NativePart, logOffset: number): void
+  logRecordAt(log: NativePart, logOffset: number): Promise<Buffer | undefined>
+  readLogPart(log: NativePart, logOffset: number, maxBytes: number): Promise<{ bytes: Buffer; start: number; next: number }>
+  appendRawToLog(log: NativePart, logOffset: number, bytes: Uint8Array): void
+  refreshLog(log: NativePart): Promise<void>
+  queueBounds(queue: NativePart): [min: number, max: number]
+  queueUnits(queue: NativePart, offset: number, count: number): Buffer
+  putUnit(queue: NativePart, logOffset: number, size: number, tagCode: bigint): number
+  indexSizes(index: NativePart): [slots: number, entries: number]
+  findKey(index: NativePart, topic: string, key: string, limit: number, begin: number, end: number): number[]
+  putKey(index: NativePart, topic: string, key: string, logOffset: number, storeTimestamp: number): boolean
+  /** The header, and behind it the entries from a number on. */
+  readIndexEntries(file: NativePart, from: number, count: number): Buffer
   crc32(bytes: Uint8Array, byTable?: boolean): number
   tagHash(tag: string): number
   indexHash(topic: string, key: string): number

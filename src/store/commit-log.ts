@@ -1,11 +1,14 @@
-/** The commit log of an open store: positions, records by offset, records in order. */
-import { storeError } from '../errors.js'
-import type { NativeInfo, NativeStore } from '../native/binding.js'
+/** The commit log, of an open store or alone: positions, records by offset, records in order, bytes as they lie. */
+import { resolve } from 'node:path'
+import type { NativeInfo, NativePart, NativeStore } from '../native/binding.js'
 import { binding } from '../native/binding.js'
 import { Message } from './message.js'
+import type { CutOptions, OpenPart, PartOptions } from './part.js'
+import { checkPart, checkWhole, openPart, StorePart } from './part.js'
 
 const READ_BYTES = 1 << 20
 const [MIN, PUBLISHED, VISIBLE, FLUSHED, CONFIRM] = [1, 2, 3, 4, 5]
+const MIN_SEGMENT_BYTES = 1024
 
 export interface LogStatistics {
   /** fdatasync calls of the log, and their time. */
@@ -20,15 +23,50 @@ export interface LogStatistics {
   readonly refaultedPages: number
 }
 
-export class CommitLog {
-  readonly #native: NativeStore
-  readonly #numbers = new Float64Array(12)
-  /** Length of every segment file. */
-  readonly segmentBytes: number
+export interface CommitLogOptions extends PartOptions, CutOptions {
+  /** Length of every segment; found from the files where there are some, else 1 GiB. */
+  segmentBytes?: number
+}
 
-  constructor(native: NativeStore, info: NativeInfo) {
-    this.#native = native
-    this.segmentBytes = info.segmentBytes
+/** What a log is read through. */
+interface LogSource {
+  readonly segmentBytes: number
+  numbers(out: Float64Array): void
+  confirm(logOffset: number): void
+  recordAt(logOffset: number): Buffer | undefined | Promise<Buffer | undefined>
+  read(logOffset: number, maxBytes: number): Promise<{ bytes: Buffer; next: number }>
+  range(logOffset: number, bytes: number): Promise<Buffer>
+  refresh(): void | Promise<void>
+}
+
+export class CommitLog extends StorePart {
+  readonly #source: LogSource
+  readonly #numbers = new Float64Array(12)
+
+  /**
+   * Opens the log in a folder without a store around it. Where it ends is found by reading its last segment: the first place without a whole record,
+   * CRC included. `await log.close()` lets go.
+   */
+  static async open(directory: string, options: CommitLogOptions = {}): Promise<CommitLog> {
+    const { segmentBytes } = checkPart(directory, options, { segmentBytes: MIN_SEGMENT_BYTES })
+    const path = resolve(directory)
+    const own = await openPart('openLog', path, path, 'commitlog', options, { fileBytes: segmentBytes })
+    return new CommitLog(ownLog(own.native), own)
+  }
+
+  /** @internal */
+  static ofStore(native: NativeStore, info: NativeInfo): CommitLog {
+    return new CommitLog(storeLog(native, info))
+  }
+
+  private constructor(source: LogSource, own?: OpenPart) {
+    super(own)
+    this.#source = source
+  }
+
+  /** Length of every segment file. */
+  get segmentBytes(): number {
+    return this.#source.segmentBytes
   }
 
   /** First byte that is still there. */
@@ -46,7 +84,7 @@ export class CommitLog {
     return this.#number(PUBLISHED)
   }
 
-  /** Everything below is on disk. */
+  /** Everything below is on disk, as far as the writer knows; a reader knows only that it is there. */
   get flushedOffset(): number {
     return this.#number(FLUSHED)
   }
@@ -57,12 +95,12 @@ export class CommitLog {
   }
 
   set confirmOffset(logOffset: number) {
-    binding.setConfirmOffset(this.#native, logOffset)
+    this.#source.confirm(logOffset)
   }
 
   get statistics(): LogStatistics {
     const numbers = this.#numbers
-    binding.numbers(this.#native, numbers)
+    this.#source.numbers(numbers)
     return {
       syncs: numbers[6] as number,
       syncMilliseconds: (numbers[7] as number) / 1e6,
@@ -74,8 +112,8 @@ export class CommitLog {
   }
 
   async messageAt(logOffset: number): Promise<Message | undefined> {
-    check('logOffset', logOffset)
-    const bytes = await binding.recordAt(this.#native, logOffset)
+    checkWhole('logOffset', logOffset)
+    const bytes = await this.#source.recordAt(logOffset)
     return bytes === undefined ? undefined : new Message(bytes, 0)
   }
 
@@ -87,11 +125,11 @@ export class CommitLog {
     from?: number
     to?: number
   } = {}): AsyncIterableIterator<Message> {
-    check('from', from)
-    check('to', to)
+    checkWhole('from', from)
+    checkWhole('to', to)
     let offset = from
     while (offset < to) {
-      const { bytes, next } = await binding.readLog(this.#native, offset, READ_BYTES)
+      const { bytes, next } = await this.#source.read(offset, READ_BYTES)
       if (bytes.length === 0) return
       for (let at = 0; at < bytes.length; ) {
         const message = new Message(bytes, at)
@@ -103,12 +141,52 @@ export class CommitLog {
     }
   }
 
+  /** At most `bytes` bytes from an offset on, as they lie; they end where their segment or the visible log ends. What `appendRaw` takes. */
+  async range(logOffset: number, bytes: number): Promise<Buffer> {
+    checkWhole('logOffset', logOffset)
+    checkWhole('bytes', bytes)
+    return this.#source.range(logOffset, bytes)
+  }
+
+  /**
+   * Bytes of another log at exactly the end of this one, `writtenOffset` (APPEND_GAP otherwise); an empty log begins at any segment. They may end
+   * inside a record: readers see whole records only. They are in the page cache when it returns. Queues and index learn of them when a store is opened.
+   */
+  appendRaw(logOffset: number, bytes: Uint8Array): void {
+    binding.appendRawToLog(this.writable(), logOffset, bytes)
+  }
+
+  /** Looks for what another process has appended since, in a log that is open for reading. */
+  async refresh(): Promise<void> {
+    await this.#source.refresh()
+  }
+
   #number(index: number | undefined): number {
-    binding.numbers(this.#native, this.#numbers)
+    this.#source.numbers(this.#numbers)
     return this.#numbers[index as number] as number
   }
 }
 
-function check(what: string, value: number): void {
-  if (!Number.isSafeInteger(value) || value < 0) throw storeError('INVALID_ARGUMENT', { what, value, allowed: 'a whole number from 0' })
+function storeLog(native: NativeStore, { segmentBytes }: NativeInfo): LogSource {
+  return {
+    segmentBytes,
+    numbers: (out) => binding.numbers(native, out),
+    confirm: (logOffset) => binding.setConfirmOffset(native, logOffset),
+    recordAt: (logOffset) => binding.recordAt(native, logOffset),
+    read: (logOffset, maxBytes) => binding.readLog(native, logOffset, maxBytes),
+    range: (logOffset, bytes) => binding.readRange(native, logOffset, bytes),
+    refresh: () => binding.refresh(native),
+  }
+}
+
+function ownLog(native: NativePart): LogSource {
+  return {
+    segmentBytes: binding.logSegmentBytes(native),
+    numbers: (out) => binding.logNumbers(native, out),
+    confirm: (logOffset) => binding.setLogConfirmOffset(native, logOffset),
+    recordAt: (logOffset) => binding.logRecordAt(native, logOffset),
+    read: (logOffset, maxBytes) => binding.readLogPart(native, logOffset, maxBytes),
+    range: (logOffset, bytes) => binding.readRange(native, logOffset, bytes),
+    refresh: () => binding.refreshLog(native),
+  }
 }

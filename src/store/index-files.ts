@@ -1,27 +1,66 @@
-/** The index of an open store: log offsets by key. Only hashes are compared; whoever reads the records compares the keys. */
-import { storeError } from '../errors.js'
+/** The index, of an open store or alone: log offsets by key. Only hashes are compared; whoever reads the records compares the keys. */
+import { readdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import type { NativeInfo, NativeStore } from '../native/binding.js'
 import { binding } from '../native/binding.js'
+import type { IndexOptions, IndexQuery } from './index-file.js'
+import { IndexFile, indexSizes, queryOf } from './index-file.js'
+import type { OpenPart } from './part.js'
+import { openPart, StorePart } from './part.js'
 
-/** RocketMQ's maxMsgsNumBatch. */
-const MAX_ANSWERS = 64
+type Query = (...query: ReturnType<typeof queryOf>) => number[]
 
-export class IndexFiles {
-  readonly #native: NativeStore
+export class IndexFiles extends StorePart {
+  readonly #query: Query
+  readonly #directory: string
   /** Hash slots and entries of each file. */
   readonly slots: number
   readonly entries: number
 
-  constructor(native: NativeStore, info: NativeInfo) {
-    this.#native = native
-    this.slots = info.indexSlots
-    this.entries = info.indexEntries
+  /** Opens the index in a folder without a store around it. */
+  static async open(directory: string, options: IndexOptions = {}): Promise<IndexFiles> {
+    const given = indexSizes(directory, options)
+    const path = resolve(directory)
+    const own = await openPart('openIndex', path, path, 'index', options, given)
+    return new IndexFiles(path, binding.indexSizes(own.native), (...query) => binding.findKey(own.native, ...query), own)
+  }
+
+  /** @internal */
+  static ofStore(native: NativeStore, { root, indexSlots, indexEntries }: NativeInfo): IndexFiles {
+    return new IndexFiles(join(root, 'index'), [indexSlots, indexEntries], (...query) => binding.queryIndex(native, ...query))
+  }
+
+  private constructor(directory: string, [slots, entries]: [number, number], query: Query, own?: OpenPart) {
+    super(own)
+    this.#directory = directory
+    this.#query = query
+    this.slots = slots
+    this.entries = entries
   }
 
   /** Log offsets of the messages of a topic with a key (or unique id) whose store time lies in [begin, end], newest first. */
-  query(topic: string, key: string, { limit = MAX_ANSWERS, begin = 0, end = Number.MAX_SAFE_INTEGER } = {}): number[] {
-    if (typeof topic !== 'string' || typeof key !== 'string')
-      throw storeError('INVALID_ARGUMENT', { what: 'key', value: key, allowed: 'a topic and a key' })
-    return binding.queryIndex(this.#native, topic, key, limit, begin, end)
+  query(topic: string, key: string, query: IndexQuery = {}): number[] {
+    return this.#query(...queryOf(topic, key, query))
+  }
+
+  /** Each file, the oldest first, opened for reading by itself: the caller's to close. */
+  async files(): Promise<IndexFile[]> {
+    const names = await readdir(this.#directory).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return []
+      throw error
+    })
+    const { slots, entries } = this
+    const open = (name: string) => IndexFile.open(join(this.#directory, name), { slots, entries })
+    return Promise.all(
+      names
+        .filter((name) => /^\d+$/.test(name))
+        .sort()
+        .map(open),
+    )
+  }
+
+  /** Puts an entry into the newest file, or a new one when it is full. Log offsets and store times rise. */
+  put(topic: string, key: string, logOffset: number, storeTimestamp: number): void {
+    binding.putKey(this.writable(), topic, key, logOffset, storeTimestamp)
   }
 }

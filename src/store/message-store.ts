@@ -94,8 +94,8 @@ export class MessageStore {
       },
     })
     this.#reader = new Reader(this.#native, this.#queues, this.readOnly, options.onDamage ?? warn)
-    this.commitLog = new CommitLog(this.#native, info)
-    this.index = new IndexFiles(this.#native, info)
+    this.commitLog = CommitLog.ofStore(this.#native, info)
+    this.index = IndexFiles.ofStore(this.#native, info)
   }
 
   /** A plain value for `attach` in another thread. */
@@ -238,7 +238,7 @@ export class MessageStore {
   /** One queue's units. */
   consumeQueue(topic: string, queueId: number): ConsumeQueue {
     this.#assertOpen()
-    return new ConsumeQueue(this.#native, topic, queueId, this.#queues)
+    return ConsumeQueue.ofStore(this.#native, topic, queueId, this.#queues)
   }
 
   /** Log, queues, index, checkpoint: everything appended so far is on disk when it settles. */
