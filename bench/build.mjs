@@ -83,9 +83,9 @@ const steps = {
 
 const done = new Set()
 
-/** Makes one of `steps`; throws with the tool's own words when it cannot. */
+/** Makes one of `steps`, if one is named; throws with the tool's own words when it cannot. */
 export function need(name) {
-  if (done.has(name)) return
+  if (name === undefined || done.has(name)) return
   mkdirSync(built, { recursive: true })
   steps[name]()
   done.add(name)

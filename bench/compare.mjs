@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { need, root } from './build.mjs'
 import { machineLine } from './machine.mjs'
-import { median, quantile, runTrial } from './measure.mjs'
+import { median, quantile, runTrial, runTurns } from './measure.mjs'
 import { works } from './rows.mjs'
 import { figure } from './table.mjs'
 
@@ -50,19 +50,26 @@ async function compare() {
     for (const candidate of new Set(rows.map((row) => row.ours))) {
       const pairs = []
       for (let i = 0; i < Number(values.pairs); i++) {
-        const pair = {}
-        for (const [side, library] of Object.entries(sides)) {
-          pair[side] = await runTrial(work.candidates[candidate], {
-            dir: join(dir, 'trial'),
-            bytes: work.bytes,
-            env: { MILLRACE_LIBRARY: library },
-          })
-        }
-        pairs.push(pair)
+        pairs.push(await runPair(work.candidates[candidate], { dir: join(dir, 'trial'), bytes: work.bytes }, sides))
       }
       for (const row of rows.filter((row) => row.ours === candidate)) print(work, row, pairs)
     }
   }
+}
+
+async function runPair(trial, settings, sides) {
+  const pair = {}
+  const envs = Object.entries(sides).map(([side, library]) => [side, { MILLRACE_LIBRARY: library }])
+  if (trial.turns) {
+    const trials = Object.fromEntries(envs.map(([side, env]) => [side, { ...trial, env }]))
+    for (const [side, answer] of await runTurns(trials, settings)) {
+      if (answer instanceof Error) throw answer
+      pair[side] = answer
+    }
+  } else {
+    for (const [side, env] of envs) pair[side] = await runTrial(trial, { ...settings, env })
+  }
+  return pair
 }
 
 function print(work, { name, metric, unit }, pairs) {

@@ -17,10 +17,14 @@ export function machine(dir) {
   }
 }
 
-export const machineLine = (dir) => {
-  const { cpu, memoryGib, kernel, fileSystem, dirtyRatio, node } = machine(dir)
-  return `${cpu}, ${memoryGib} GiB · ${kernel} · ${fileSystem} · dirty ratio ${dirtyRatio} · Node ${node}`
-}
+export const machineLine = (dir) => describe(machine(dir))
+
+export const describe = ({ cpu, memoryGib, kernel, fileSystem, dirtyRatio, node }) =>
+  `${cpu}, ${memoryGib} GiB · ${kernel} · ${fileSystem} · dirty ratio ${dirtyRatio} · Node ${node}`
+
+/** The line above a run's tables. */
+export const runLine = ({ machine, pairs, quick }) =>
+  [describe(machine), pairs && `${pairs} pairs`, quick && 'quick: for a look, not for a claim'].filter(Boolean).join(' · ')
 
 function fileSystem(dir) {
   try {

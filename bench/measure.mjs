@@ -1,18 +1,34 @@
-// Runs a work's candidates in pairs and compares them. Every trial is a process of its own, in a folder of its own that is gone before the next starts.
+// Runs a work's candidates in pairs and compares them. Every trial is a process of its own, in a folder of its own that is gone before the next starts;
+// those that take turns live at once, each in its folder.
 import { spawn } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { need, programs, root } from './build.mjs'
+import { takeTurns } from './turns.mjs'
 
 const TRIAL_LIMIT_MS = 20 * 60_000
 
+export const runTrial = (trial, { dir, bytes, env }) =>
+  inWarmFolder({ dir, bytes: trial.bytes ?? bytes }, async () => JSON.parse(await tool(trial.command(dir), env)))
+
+/** `trials`: name → trial, with an `env` of its own if need be. Gives name → answer or Error. */
+export const runTurns = (trials, { dir, bytes }) =>
+  inWarmFolder({ dir, bytes }, () => {
+    const players = Object.entries(trials).map(([name, trial], i) => {
+      const own = join(dir, `${i}`)
+      mkdirSync(own)
+      return [name, { command: trial.command(own), env: trial.env }]
+    })
+    return takeTurns(Object.fromEntries(players))
+  })
+
 /** Before: the page cache is made of pages that were used before. After: the files are gone, and nothing waits to be written. */
-export async function runTrial(trial, { dir, bytes, env }) {
+async function inWarmFolder({ dir, bytes }, run) {
   await tool([programs.limit, 'warm', `dir=${dir}`, `bytes=${Math.round(bytes)}`])
   rmSync(dir, { recursive: true, force: true })
   mkdirSync(dir, { recursive: true })
   try {
-    return JSON.parse(await tool(trial.command(dir), env))
+    return await run()
   } finally {
     rmSync(dir, { recursive: true, force: true })
     await tool(['sync'])
@@ -30,31 +46,55 @@ export async function runWork(work, { pairs, dir, onStep = () => {} }) {
   const failures = new Map()
   const settings = { dir: join(dir, 'trial'), bytes: work.bytes }
 
-  const run = async (name, trial) => {
-    onStep(name)
-    try {
-      need(trial.needs)
-      return await runTrial(trial, settings)
-    } catch (error) {
-      failures.set(name, error.message)
-      onStep(name, error)
-      return undefined
-    }
+  const failed = (name, error) => {
+    failures.set(name, error.message)
+    onStep(name, error)
   }
 
-  for (const [name, trial] of Object.entries(work.candidates)) {
-    const answer = await run(name, trial)
-    if (answer) answers.set(name, [answer])
+  /** Each of them once; those that take turns first, together. Gives name → answer, without those that failed. */
+  const round = async (names) => {
+    const made = names.filter((name) => {
+      try {
+        need(work.candidates[name].needs)
+        return true
+      } catch (error) {
+        failed(name, error)
+        return false
+      }
+    })
+    const found = new Map()
+    const turns = made.filter((name) => work.candidates[name].turns)
+    if (turns.length > 0) {
+      onStep(`${turns.length} in turns`)
+      const trials = Object.fromEntries(turns.map((name) => [name, work.candidates[name]]))
+      for (const [name, answer] of await runTurns(trials, settings)) {
+        if (answer instanceof Error) failed(name, answer)
+        else found.set(name, answer)
+      }
+    }
+    for (const name of made.filter((name) => !turns.includes(name))) {
+      onStep(name)
+      try {
+        found.set(name, await runTrial(work.candidates[name], settings))
+      } catch (error) {
+        failed(name, error)
+      }
+    }
+    return found
   }
+
+  for (const [name, answer] of await round(Object.keys(work.candidates))) answers.set(name, [answer])
   const racing = [...answers.keys()].filter((name) => qualifies(name, work, answers))
   for (const name of racing) answers.set(name, [])
   for (let pair = 0; pair < pairs; pair++) {
-    for (const name of racing) answers.get(name).push(failures.has(name) ? undefined : await run(name, work.candidates[name]))
+    const found = await round(racing.filter((name) => !failures.has(name)))
+    for (const name of racing) answers.get(name).push(found.get(name))
   }
   return { answers, failures, racing: new Set(racing) }
 }
 
-const family = (name) => name.split(/[,:]/)[0]
+/** What a name begins with: "Java, default" is one of Java's settings. */
+export const family = (name) => name.split(/[,:]/)[0]
 
 function qualifies(name, work, answers) {
   if (work.rows.some((row) => row.ours === name || row.targets.some((target) => target.of === name))) return true
@@ -79,7 +119,7 @@ export function judge(work, row, { answers, failures, racing }) {
     if (failures.has(row.ours)) return { ...target, met: null, why: failures.get(row.ours) }
     if (!target.of) return { ...target, ...verdict(mine, target) }
     const peer = bestOf(target.of)
-    if (!peer) return { ...target, met: null, why: [...failures].find(([name]) => name.startsWith(target.of))?.[1] ?? 'not run' }
+    if (!peer) return { ...target, met: null, why: [...failures].find(([name]) => name.startsWith(target.of))?.[1] }
     const theirs = values(peer, target.metric)
     const ratios = mine.map((value, i) => (value === theirs[i] ? 1 : value / theirs[i]))
     return { ...target, peer, figure: median(theirs), ...verdict(ratios, target) }
@@ -91,6 +131,7 @@ export function judge(work, row, { answers, failures, racing }) {
     unit: row.unit,
     ours: median(mine) ?? null,
     cpuMicroseconds: median(values(row.ours, 'cpuMicroseconds').filter(Number.isFinite)) ?? null,
+    counters: countersOf(answers.get(row.ours) ?? []),
     peers: Object.fromEntries(
       [...answers.keys()]
         .filter((name) => !work.rows.some((other) => other.ours === name))
@@ -108,10 +149,17 @@ export function judge(work, row, { answers, failures, racing }) {
   }
 }
 
-export function bound({ atLeast, atMost, below }) {
-  if (atLeast !== undefined) return `≥ ${atLeast}`
-  if (atMost !== undefined) return `≤ ${atMost}`
-  return below === undefined ? undefined : `< ${below}`
+/** The median of each of our own counters, where the trial prints them. */
+function countersOf(answers) {
+  const counters = answers.map((answer) => answer?.counters).filter(Boolean)
+  return Object.fromEntries(Object.keys(counters[0] ?? {}).map((name) => [name, median(counters.map((each) => each[name]))]))
+}
+
+/** A target in words; `show` writes its value. */
+export function bound({ atLeast, atMost, below }, show = String) {
+  if (atLeast !== undefined) return `≥ ${show(atLeast)}`
+  if (atMost !== undefined) return `≤ ${show(atMost)}`
+  return below === undefined ? undefined : `< ${show(below)}`
 }
 
 function verdict(values, { atLeast, atMost, below }) {

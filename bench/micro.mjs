@@ -1,21 +1,29 @@
-// npm run bench:micro [-- NAME…]: single operations, by the benchmark package, in one process. For finding out where time goes; no targets.
+// npm run bench:micro [-- NAME… --json]: single operations, by the benchmark package, in one process. For finding out where time goes; no targets.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { crc32 } from 'node:zlib'
 import Benchmark from 'benchmark'
 import { root } from './build.mjs'
-import { machineLine } from './machine.mjs'
+import { machine, runLine } from './machine.mjs'
+import { table } from './table.mjs'
 import { message, options, randomBodies } from './workload.mjs'
 
-const names = process.argv.slice(2)
+const TITLE = 'single operations'
+const { values, positionals: names } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean', default: false } } })
 const library = process.env.MILLRACE_LIBRARY ?? join(root, 'dist', 'index.js')
 const inLibrary = (path) => import(join(library, '..', path))
 const { MessageStore } = await import(library)
 const { binding } = await inLibrary('native/binding.js')
 const format = await inLibrary('format/index.js')
+const { AppendBlock } = await inLibrary('store/append-block.js')
+const { QueueNumbers } = await inLibrary('store/queue-numbers.js')
 
 const dir = mkdtempSync(join(root, 'build', 'micro-'))
 const store = await MessageStore.open(dir)
+const native = binding.attach(store.handle.millraceStore, () => {}) // for what the public classes don't do alone
+const block = new AppendBlock(native, new QueueNumbers(native))
+const numbers = new Float64Array(12)
 const bodies = { 1024: randomBodies(1024), 128: randomBodies(128) }
 options.keys = 1
 
@@ -28,9 +36,15 @@ const record = page.bytes.subarray(0, page.bytes.readInt32BE(0))
 const units = Buffer.alloc(20)
 units.writeInt32BE(record.length, 8)
 
+const queue = store.consumeQueue('bench', 0)
+
 let i = 0
 let kept
 const cases = {
+  'crossing: a store in, twelve numbers out': () => {
+    binding.numbers(native, numbers)
+    kept = numbers[0]
+  },
   'crossing: a letter in, a number out': () => {
     kept = binding.tagHash('a')
   },
@@ -54,6 +68,10 @@ const cases = {
   'tag hash, TypeScript': () => {
     kept = format.tagHash('tagA')
   },
+  'encode: fields into the block, 1 KiB, keys': () => {
+    kept = block.put(message(i++))
+    block.clear()
+  },
   'encode and write: appendSync, 1 KiB, keys': () => {
     kept = store.appendSync(message(i++))
   },
@@ -69,23 +87,35 @@ const cases = {
   'decode: all fields of a record': () => {
     kept = format.readRecord(record)
   },
-  'queue unit: read': () => {
+  'queue unit: decode': () => {
     kept = format.readQueueUnit(units)
+  },
+  'queue unit: read through the core': () => {
+    kept = queue.unit(i++ & 31)
   },
 }
 
-console.log(`${machineLine(dir)}\n`)
+const head = { machine: machine(dir) }
+console.log(values.json ? JSON.stringify(head) : `${runLine(head)}\n`)
+const rows = []
 const suite = new Benchmark.Suite()
 for (const [name, run] of Object.entries(cases)) if (names.length === 0 || names.some((part) => name.includes(part))) suite.add(name, run)
-suite.on('cycle', ({ target }) => {
-  const { name, stats, error } = target
-  console.log(
-    error
-      ? `${name}: ${error.message}`
-      : `${(stats.mean * 1e9).toFixed(0).padStart(8)} ns ± ${stats.rme.toFixed(1).padStart(4)} %  ${name}`,
-  )
+suite.on('cycle', ({ target: { name, stats, error } }) => {
+  if (error) throw new Error(`${name}: ${error.message}`)
+  const row = {
+    name: `${TITLE}: ${name}`,
+    unit: 'ns',
+    ours: stats.mean * 1e9,
+    marginPercent: stats.rme,
+    cpuMicroseconds: null,
+    comparisons: [],
+  }
+  rows.push(row)
+  if (values.json) console.log(JSON.stringify(row))
 })
 await new Promise((resolve) => suite.on('complete', resolve).run({ async: true }))
+if (!values.json) console.log(table(TITLE, rows))
+await binding.close(native)
 await store.close()
 rmSync(dir, { recursive: true, force: true })
 if (kept === undefined) process.exitCode = 1

@@ -1,20 +1,25 @@
 // The table of what is measured: works, each with its candidates (a trial each, a process each) and the rows that compare them.
 //
 //   work.candidates  name → trial; every pair runs each of them once, in this order
-//   work.bytes       what a trial writes: so many page cache pages are used and given back before each
+//   work.bytes       what a trial writes (or its own `bytes`): so many page cache pages are used and given back before each
+//   trial.turns      it takes turns with the others of the work that do (turns.mjs), and the rest run after them
 //   work.rows        name, the candidate that is ours, the metric of its answer, and targets: a factor `of` a peer, or a value
 //   A target's `of` is a candidate's name, or the beginning of several ("java"): the best of them counts. `limit` is what the machine allows.
 import { join } from 'node:path'
 import { javaCommand, programs, root } from './build.mjs'
+import { TURNS } from './turns.mjs'
 
 const script = (folder, name) => join(root, 'bench', folder, `${name}.mjs`)
 const list = (args) => Object.entries(args).map(([name, value]) => `${name}=${value}`)
 
 const ours = (name, args) => ({ needs: 'ours', command: (dir) => [process.execPath, script('ours', name), `dir=${dir}`, ...list(args)] })
 const node = (name, args) => ({ needs: 'node', command: (dir) => [process.execPath, script('peers', name), `dir=${dir}`, ...list(args)] })
+/** A script that needs nothing but Node. */
+const plain = (name, args) => ({ ...node(name, args), needs: undefined })
 const core = (name, args) => ({ needs: 'core', command: (dir) => [programs.core, name, `dir=${dir}`, ...list(args)] })
 const limit = (name, args) => ({ needs: 'limit', command: (dir) => [programs.limit, name, `dir=${dir}`, ...list(args)] })
-const java = (args) => ({ needs: 'java', command: (dir) => javaCommand([`dir=${dir}`, ...list(args)]) })
+const java = (args, more = {}) => ({ needs: 'java', command: (dir) => javaCommand([`dir=${dir}`, ...list(args)]), ...more })
+const inTurns = (make, name, args) => ({ ...make(name, { ...args, turns: TURNS }), turns: true })
 
 const GIB = 2 ** 30
 const recordBytes = (body) => body + 105
@@ -39,6 +44,7 @@ export function works({ scale = 1 } = {}) {
 function burst(body, keys, scaled) {
   const count = scaled(body === 1024 ? 1_000_000 : 4_000_000)
   const javaTimes = { warmup: scaled(1_000_000), count: scaled(4_000_000) }
+  const javaBytes = { bytes: (javaTimes.warmup + javaTimes.count) * recordBytes(body) }
   const all = { body, keys }
   const slow = scaled(count / 5)
   return {
@@ -53,8 +59,8 @@ function burst(body, keys, scaled) {
       'core, 1000 a call': core('append', { ...all, count, batch: 1000 }),
       'C, gathered pwrite': limit('append', { ...all, count, write: 'pwrite' }),
       'C, mapping': limit('append', { ...all, count, write: 'mapped' }),
-      'Java, default': java({ ...all, ...javaTimes }),
-      'Java, warmMapedFile': java({ ...all, ...javaTimes, warm: 1 }),
+      'Java, default': java({ ...all, ...javaTimes }, javaBytes),
+      'Java, warmMapedFile': java({ ...all, ...javaTimes, warm: 1 }, javaBytes),
       'Node: lmdb, 1000 a transaction': node('lmdb', { ...all, style: 'transaction', count: slow }),
       'Node: lmdb, 1000 in flight': node('lmdb', { ...all, style: 'inFlight', count: slow }),
       'Node: lmdb, one by one': node('lmdb', { ...all, style: 'single', count: scaled(count / 20) }),
@@ -62,24 +68,36 @@ function burst(body, keys, scaled) {
       'Node: classic-level, 1000 in flight': node('classic-level', { ...all, style: 'inFlight', count: scaled(count / 20) }),
       'Node: better-sqlite3, 1000 a transaction': node('better-sqlite3', { ...all, style: 'transaction', count: slow }),
       'Node: better-sqlite3, one by one': node('better-sqlite3', { ...all, style: 'single', count: scaled(count / 20) }),
-      'floor: fs.writeSync': node('file', { ...all, count }),
+      'floor: fs.writeSync': plain('file', { ...all, count }),
+      'floor: promises alone': plain('nothing', { ...all, how: 'append', count }),
+      'floor: objects alone': plain('nothing', { ...all, how: 'appendBatch', count }),
     },
     limit: 'C',
     rows: [
-      appendRow('append', 'append, 1000 in flight', 'core, 1000 a call', body === 1024 ? { java: 3, node: 5, core: 0.8 } : { java: 1.5 }),
+      appendRow(
+        'append',
+        'append, 1000 in flight',
+        { core: 'core, 1000 a call', floor: 'floor: promises alone' },
+        body === 1024 ? { java: 3, node: 5, core: 0.8 } : { java: 1.5 },
+      ),
       appendRow(
         'appendBatch',
         'appendBatch of 32',
-        'core, 32 a call',
+        { core: 'core, 32 a call', floor: 'floor: objects alone' },
         body === 1024 ? { java: 3, node: 5, core: 0.8, c: 0.7 } : { java: 4, node: 5, core: 0.7 },
       ),
-      appendRow('appendSync', 'appendSync', 'core, 1 a call', body === 1024 ? { java: 1.8, core: 0.8 } : { java: 1.5 }),
+      appendRow(
+        'appendSync',
+        'appendSync',
+        { core: 'core, 1 a call', floor: 'floor: fs.writeSync' },
+        body === 1024 ? { java: 1.8, core: 0.8 } : { java: 1.5 },
+      ),
     ],
   }
 }
 
-function appendRow(candidate, name, coreCandidate, factors) {
-  const of = { java: 'Java', node: 'Node', core: coreCandidate, c: 'C' }
+function appendRow(candidate, name, like, factors) {
+  const of = { java: 'Java', node: 'Node', c: 'C', ...like }
   const targets = Object.entries(of).map(([peer, best]) => ({ of: best, ...(factors[peer] && { atLeast: factors[peer] }) }))
   return { name, ours: candidate, metric: 'rate', unit: 'messages/s', targets }
 }
@@ -111,24 +129,26 @@ function steady(keys, scaled) {
 }
 
 function syncAlone(scaled) {
-  const all = { body: 1024, flush: 'sync', count: scaled(3000) }
-  const bare = (way) => limit('sync', { ...all, way })
+  const all = { body: 1024, flush: 'sync', count: scaled(20_000) }
+  const slow = { ...all, count: scaled(3000) }
+  const bare = (way) => inTurns(limit, 'sync', { ...all, way })
   return {
     name: 'sync flush, one at a time',
-    bytes: 2 ** 26,
+    bytes: 8 * 2 ** 26,
     candidates: {
       'bare: extend': bare('extend'),
       'bare: unwritten': bare('unwritten'),
       'bare: zeroed': bare('zeroed'),
       'bare: mapped': bare('mapped'),
-      appendSync: ours('append', { how: 'appendSync', ...all }),
-      append: ours('append', { how: 'append', inFlight: 1, ...all }),
-      core: core('append', { ...all, batch: 1 }),
-      'Java, 1 thread': java({ ...all, threads: 1, warmup: scaled(10_000) }),
-      'Node: lmdb': node('lmdb', { ...all, style: 'single' }),
-      'Node: classic-level': node('classic-level', { ...all, style: 'single' }),
-      'Node: better-sqlite3': node('better-sqlite3', { ...all, style: 'single' }),
-      'floor: fs.writeSync, fs.fdatasyncSync': node('file', all),
+      'handed over': bare('threads'),
+      appendSync: inTurns(ours, 'append', { how: 'appendSync', ...all }),
+      append: inTurns(ours, 'append', { how: 'append', inFlight: 1, ...all }),
+      core: inTurns(core, 'append', { ...all, batch: 1 }),
+      'Java, 1 thread': java({ ...slow, threads: 1, warmup: scaled(10_000) }),
+      'Node: lmdb': node('lmdb', { ...slow, style: 'single' }),
+      'Node: classic-level': node('classic-level', { ...slow, style: 'single' }),
+      'Node: better-sqlite3': node('better-sqlite3', { ...slow, style: 'single' }),
+      'floor: fs.writeSync, fs.fdatasyncSync': plain('file', { ...all, count: scaled(10_000) }),
     },
     limit: 'bare',
     rows: [
@@ -144,7 +164,7 @@ function syncAlone(scaled) {
         ours: 'append',
         metric: 'rate',
         unit: 'messages/s',
-        targets: [{ of: 'bare', atLeast: 0.8 }, { of: 'Java' }, { of: 'Node' }],
+        targets: [{ of: 'bare', atLeast: 0.8 }, { of: 'handed over' }, { of: 'Java' }, { of: 'Node' }],
       },
     ],
   }

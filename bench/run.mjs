@@ -1,12 +1,14 @@
-// npm run bench [-- NAME… --json --quick --pairs N --dir DIR --list]
+// npm run bench [-- NAME… --json --quick --pairs N --only FAMILY,… --dir DIR --list]
 // Prints the rows whose name contains one of the NAMEs (all without one): a table for each kind of work, or with --json one object a line, as soon as
-// they are known.
+// they are known. Only what these rows compare runs; --only leaves of that the families it names.
+// npm run bench -- --report FILE…: the tables of such lines into docs/performance.md.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { root } from './build.mjs'
-import { machine, machineLine } from './machine.mjs'
-import { judge, runWork } from './measure.mjs'
+import { machine, runLine } from './machine.mjs'
+import { family, judge, runWork } from './measure.mjs'
+import { writeReport } from './report.mjs'
 import { works } from './rows.mjs'
 import { table } from './table.mjs'
 
@@ -16,32 +18,50 @@ const { values, positionals: names } = parseArgs({
     json: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
+    report: { type: 'boolean', default: false },
     pairs: { type: 'string' },
+    only: { type: 'string' },
     dir: { type: 'string', default: join(root, 'build', 'bench', 'data') },
   },
 })
 
-const pairs = Number(values.pairs ?? (values.quick ? 3 : 10))
-if (!Number.isInteger(pairs) || pairs < 1) throw new Error(`--pairs ${values.pairs}: a whole number above 0 is needed`)
-const wanted = (work, row) => names.length === 0 || names.some((name) => `${work.name}: ${row.name}`.includes(name))
-const chosen = works({ scale: values.quick ? 0.05 : 1 }).filter((work) => work.rows.some((row) => wanted(work, row)))
-if (chosen.length === 0) throw new Error(`no row is called ${names.join(' or ')}; --list prints all`)
+if (values.report) writeReport(names)
+else await main()
 
-if (values.list) {
-  for (const work of chosen) for (const row of work.rows) if (wanted(work, row)) console.log(`${work.name}: ${row.name}`)
-} else {
-  await run(resolve(values.dir))
+async function main() {
+  const pairs = Number(values.pairs ?? (values.quick ? 3 : 10))
+  if (!Number.isInteger(pairs) || pairs < 1) throw new Error(`--pairs ${values.pairs}: a whole number above 0 is needed`)
+  const chosen = works({ scale: values.quick ? 0.05 : 1 })
+    .map(narrowed)
+    .filter((work) => work.rows.length > 0)
+  if (chosen.length === 0) throw new Error(`no row is called ${names.join(' or ')}; --list prints all`)
+  if (values.list) for (const { name, rows } of chosen) for (const row of rows) console.log(`${name}: ${row.name}`)
+  else await run(chosen, pairs, resolve(values.dir))
 }
 
-async function run(parent) {
+/** A work with the wanted rows alone, and with the candidates that these compare or no row names. */
+function narrowed(work) {
+  const rows = work.rows.filter((row) => names.length === 0 || names.some((name) => `${work.name}: ${row.name}`.includes(name)))
+  const named = (by, name) =>
+    by.some((row) => row.ours === name) || by.some((row) => row.targets.some(({ of }) => of === name || of === family(name)))
+  const candidates = Object.entries(work.candidates).filter(([name]) => named(rows, name) || !named(work.rows, name))
+  return { ...work, rows, candidates: Object.fromEntries(candidates.filter(only)) }
+}
+
+/** Ours always runs. */
+function only([name, { needs }]) {
+  return values.only === undefined || needs === 'ours' || values.only.split(',').includes(family(name))
+}
+
+async function run(chosen, pairs, parent) {
   mkdirSync(parent, { recursive: true })
   const dir = mkdtempSync(join(parent, 'run-'))
-  if (values.json) console.log(JSON.stringify({ machine: machine(dir), pairs, quick: values.quick }))
-  else console.log(`${machineLine(dir)} · ${pairs} pairs${values.quick ? ' · quick: for a look, not for a claim' : ''}\n`)
+  const head = { machine: machine(dir), pairs, quick: values.quick, ...(values.only && { only: values.only }) }
+  console.log(values.json ? JSON.stringify(head) : `${runLine(head)}\n`)
   for (const work of chosen) {
     const onStep = (name, error) => process.stderr.write(error ? `  ${name}: ${error.message}\n` : progress(`${work.name} · ${name}`))
     const outcome = await runWork(work, { pairs, dir, onStep })
-    const rows = work.rows.filter((row) => wanted(work, row)).map((row) => judge(work, row, outcome))
+    const rows = work.rows.map((row) => judge(work, row, outcome))
     process.stderr.write(progress(''))
     if (values.json) for (const row of rows) console.log(JSON.stringify(row))
     else console.log(`${table(work.name, rows)}\n`)

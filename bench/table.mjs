@@ -1,4 +1,4 @@
-// A Markdown table of one work's rows, one line for each comparison.
+// A Markdown table of one work's rows, one line for each comparison. Columns that would be empty are left out.
 import { bound } from './measure.mjs'
 
 const HEAD = (title) => [title, 'ours', 'CPU a message', 'against', 'its figure', 'ratio (10–90 %)', 'target', 'met']
@@ -15,16 +15,23 @@ export function table(title, rows) {
     return comparisons.map((comparison, i) => [...(i === 0 ? first : ['', '', '']), ...cells(comparison, row)])
   })
   const widths = head.map((text, column) => Math.max(text.length, ...lines.map((line) => line[column].length)))
-  const line = (texts) => `| ${texts.map((text, column) => text.padEnd(widths[column])).join(' | ')} |`
+  const filled = head.map((_, column) => lines.some((line) => line[column] !== ''))
+  const line = (texts) => {
+    const padded = texts.map((text, column) => text.padEnd(widths[column]))
+    return `| ${padded.filter((_, column) => filled[column]).join(' | ')} |`
+  }
   return [line(head), line(widths.map((width) => '-'.repeat(width))), ...lines.map(line)].join('\n')
 }
 
 function cells(comparison, row) {
-  if (comparison.why)
-    return [comparison.of ?? '', `not run: ${comparison.why.split('\n')[0].slice(0, 80)}`, '', bound(comparison) ?? '', '?']
+  const target = bound(comparison, comparison.of ? String : (value) => figure(value, row.unit)) ?? ''
+  if (comparison.met === null) {
+    const why = comparison.why ? `not run: ${comparison.why.split('\n')[0].slice(0, 80)}` : 'not run'
+    return [comparison.of ?? '', why, '', target, target && '?']
+  }
   const ratio = comparison.median === undefined ? '' : interval(comparison, row)
   const met = comparison.met === undefined ? '' : comparison.met ? 'yes' : 'NO'
-  return [comparison.peer ?? '', comparison.peer ? figure(comparison.figure, row.unit) : '', ratio, bound(comparison) ?? '', met]
+  return [comparison.peer ?? '', comparison.peer ? figure(comparison.figure, row.unit) : '', ratio, target, met]
 }
 
 function interval({ of, median, low, high }, { unit }) {
@@ -34,6 +41,7 @@ function interval({ of, median, low, high }, { unit }) {
 
 export function figure(value, unit) {
   if (value === null || value === undefined) return '—'
+  if (unit === 'ns') return `${value.toFixed(0)} ns`
   if (unit === 'ms') return `${value.toFixed(3)} ms`
   if (unit === 'bytes/s') return `${(value / 1e9).toFixed(2)} GB/s`
   if (unit === 'share') return value.toFixed(2)

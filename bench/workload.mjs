@@ -1,5 +1,6 @@
 // What ours and every Node peer append and read: the same bodies, queues, tags and keys, the same clock around them.
 // A trial is a process: `node SCRIPT.mjs key=value…`, one JSON object on standard output.
+import { createInterface } from 'node:readline'
 
 /** The trial's arguments; numbers where they look like one. */
 export const options = {
@@ -59,14 +60,34 @@ export async function inFlight(lanes, from, to, act, take = () => {}) {
   await Promise.all(Array.from({ length: Math.min(lanes, to - from) }, lane))
 }
 
-/** Runs `append(from, to)` for a warm-up of a tenth (at least 20,000 messages, or none where each costs a sync), then for `count`, and prints the rate. */
-export async function timeAppends(append, { finish } = {}) {
-  const warmup = options.warmup ?? (options.flush === 'sync' ? 0 : Math.max(20_000, Math.floor(options.count / 10)))
+/**
+ * Runs `append(from, to)` for a warm-up of a tenth (at least 20,000 messages where they don't cost a sync each), then for `count`, and prints the rate.
+ * `counters` gives running sums; what they grew by in the timed part is printed too.
+ */
+export async function timeAppends(append, { finish, counters = () => ({}) } = {}) {
+  if (options.turns) return takeTurns(append)
+  const warmup = Math.max(options.flush === 'sync' ? 0 : 20_000, Math.floor(options.count / 10))
   await append(0, warmup)
+  const before = counters()
   const clock = startClock()
   await append(warmup, warmup + options.count)
   await finish?.()
-  printRate(options.count, clock)
+  printRate(options.count, clock, () => {
+    const after = counters()
+    return { counters: Object.fromEntries(Object.keys(after).map((name) => [name, after[name] - before[name]])) }
+  })
+}
+
+/** A line of standard input starts each turn (turns.mjs). */
+async function takeTurns(append) {
+  const size = Math.floor(options.count / options.turns)
+  let next = 0
+  for await (const _ of createInterface({ input: process.stdin })) {
+    const clock = startClock()
+    await append(next, next + size)
+    printRate(size, clock)
+    next += size
+  }
 }
 
 /** Runs `read()` (which says how many messages it read) once unmeasured, then for two seconds, and prints the rate. */
@@ -91,9 +112,9 @@ export function startClock() {
   }
 }
 
-export function printRate(messages, clock, more = {}) {
+export function printRate(messages, clock, more = () => ({})) {
   const seconds = clock.seconds()
-  print({ rate: messages / seconds, cpuMicroseconds: clock.cpuMicroseconds() / messages, seconds, ...more })
+  print({ count: messages, rate: messages / seconds, cpuMicroseconds: clock.cpuMicroseconds() / messages, seconds, ...more() })
 }
 
 export function print(result) {

@@ -143,7 +143,9 @@ int run_append(void) {
   const int64_t tag_code = java_hash(0, "tagA", 4);
   const int32_t key_seed = java_hash(java_hash(0, topic, topic_bytes), "#", 1);
 
-  struct ahead ahead = {.dir = dir, .total = (count * most / SEGMENT + 1) * SEGMENT};
+  static struct ahead ahead;  // the helper looks at it until the process is gone
+  ahead.dir = dir;
+  ahead.total = (count * most / SEGMENT + 1) * SEGMENT;
   ahead.segments = calloc(ahead.total / SEGMENT + 1, sizeof *ahead.segments);
   pthread_t helper;  // ends with the process
   uint8_t* gather = NULL;

@@ -1,6 +1,7 @@
 // core-bench NAME key=value…: native/core called from C++, without Node. What lies between these figures and those of
 // the library is the binding.
-//   append  dir= count= body= keys=0|1 batch=N flush=async|sync   N messages a call
+//   append  dir= count= body= keys=0|1 batch=N flush=async|sync   N messages a call; with turns=N a line of standard
+//           input starts each N-th of them (bench/turns.mjs)
 //   pull    dir= count= body= how=ranges|copied                    32 a pull, from first to last and again
 // Prints one JSON object.
 #include <sys/resource.h>
@@ -39,7 +40,8 @@ double Number(std::string_view name, double fallback) {
 
 void Check(const Status& status) {
   if (status.ok()) return;
-  std::fprintf(stderr, "core-bench: %s: %s %s\n", CodeName(status.code), status.message().c_str(), status.path().c_str());
+  std::fprintf(stderr, "core-bench: %s: %s %s\n", CodeName(status.code), status.message().c_str(),
+               status.path().c_str());
   std::exit(1);
 }
 
@@ -58,8 +60,9 @@ double CpuSeconds() {
 }
 
 void PrintRate(double messages, double seconds, double cpu) {
-  std::printf("{\"rate\":%.0f,\"cpuMicroseconds\":%.4f,\"seconds\":%.4f}\n", messages / seconds, cpu * 1e6 / messages,
-              seconds);
+  std::printf("{\"count\":%.0f,\"rate\":%.0f,\"cpuMicroseconds\":%.4f,\"seconds\":%.6f}\n", messages,
+              messages / seconds, cpu * 1e6 / messages, seconds);
+  std::fflush(stdout);
 }
 
 struct Bench {
@@ -127,12 +130,23 @@ struct Bench {
     }
   }
 
-  void RunAppend() {
-    const size_t count = static_cast<size_t>(Number("count", 1e6)), batch = static_cast<size_t>(Number("batch", 1));
-    Append(0, count / 10, batch);
+  void TimeAppend(size_t from, size_t count, size_t batch) {
     const double cpu = CpuSeconds(), started = Now();
-    Append(count / 10, count / 10 + count, batch);
+    Append(from, from + count, batch);
     PrintRate(static_cast<double>(count), Now() - started, CpuSeconds() - cpu);
+  }
+
+  void RunAppend() {
+    const size_t count = static_cast<size_t>(Number("count", 1e6)), batch = static_cast<size_t>(Number("batch", 1)),
+                 turns = static_cast<size_t>(Number("turns", 0));
+    if (turns == 0) {
+      Append(0, count / 10, batch);
+      TimeAppend(count / 10, count, batch);
+    } else {
+      char line[64];
+      for (size_t i = 0; std::fgets(line, sizeof line, stdin) != nullptr; i++)
+        TimeAppend(i * (count / turns), count / turns, batch);
+    }
     Check(store->Close());
   }
 

@@ -1,11 +1,13 @@
 // limit NAME key=value…: what the machine allows, in plain C. Prints one JSON object.
-//   append   dir= count= body= keys=0|1 write=pwrite|mapped   records, queue units and index entries of so many
-//   messages sync     dir= count= body= way=extend|unwritten|zeroed|mapped   one fdatasync a record stream   dir=
-//   bytes=                                      so many bytes in segments, synced at the end paced    dir= rate=
-//   seconds= body=                        open loop: latency from the intended start, and stalls raw      dir=
-//   way=memcpy|pwrite|gathered bytes= piece=     nothing but the copy warm     dir= bytes= writes and deletes a file,
-//   so that the next run meets used pages drop     dir=                                             drops the files of
-//   a folder and its subfolders from the page cache, and checks it check the fast CRC against the slow one
+//
+//   append  dir= count= body= keys=0|1 write=pwrite|mapped    records, queue units, index entries of so many messages
+//   sync    dir= count= body= way=extend|unwritten|zeroed|mapped|threads    one fdatasync a record
+//   stream  dir= bytes=                   so many bytes in segments, synced at the end
+//   paced   dir= rate= seconds= body=     open loop: latency from the intended start, and stalls
+//   raw     dir= way=memcpy|pwrite|gathered bytes= piece=    nothing but the copy
+//   warm    dir= bytes=                   writes and deletes a file, so that the next run meets used pages
+//   drop    dir=                          drops the files below a folder from the page cache, and checks it
+//   check                                 the fast CRC against the slow one
 #include "limit.h"
 
 static int argument_count;
@@ -86,8 +88,8 @@ uint8_t* random_bodies(size_t body_bytes) {
 }
 
 void print_rate(double messages, double seconds, double cpu, double bytes) {
-  printf("{\"rate\":%.0f,\"cpuMicroseconds\":%.4f,\"bytesPerSecond\":%.0f,\"seconds\":%.4f}\n", messages / seconds,
-         cpu * 1e6 / messages, bytes / seconds, seconds);
+  printf("{\"count\":%.0f,\"rate\":%.0f,\"cpuMicroseconds\":%.4f,\"bytesPerSecond\":%.0f,\"seconds\":%.6f}\n", messages,
+         messages / seconds, cpu * 1e6 / messages, bytes / seconds, seconds);
 }
 
 int main(int argc, char** argv) {

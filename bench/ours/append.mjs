@@ -22,6 +22,12 @@ const hows = {
   },
 }
 
-await timeAppends(hows[options.how], options.finish === 'sync' ? { finish: () => store.flush() } : {})
+await timeAppends(hows[options.how], {
+  ...(options.finish === 'sync' && { finish: () => store.flush() }),
+  counters() {
+    const { copied, written, populatedBytes, refaultedPages, syncs } = store.commitLog.statistics
+    return { copied, written, populatedBytes, refaultedPages, syncs }
+  },
+})
 if (refused > 0) throw new Error(`${refused} messages were not stored`)
 await store.close()
