@@ -7,7 +7,7 @@ import { MessageStore } from 'millrace'
 const directory = await mkdtemp(join(tmpdir(), 'millrace-quick-start-'))
 
 // Asynchronous flush, RocketMQ's default: an append settles when its record is in the page cache. It survives the death of this process;
-// a power cut may take what was appended in the last half second.
+// a power cut may take what was appended in the last half second, or in the last ten where little is appended.
 const store = await MessageStore.open(directory, { flush: 'async' })
 
 const { status, logOffset, queueOffset, messageId } = await store.append({
