@@ -40,6 +40,9 @@ async function run(): Promise<void> {
   const closed = binding.attach(millraceStore, () => {})
   const number = binding.queue(store, 'orders', 0, true)
   await binding.close(closed)
+  const part = { path: `${directory}/commitlog`, work: `${directory}/work`, readOnly: true }
+  const log = await binding.openLog(part)
+  const index = await binding.openIndex({ ...part, path: `${directory}/index` })
 
   const values: unknown[] = [
     ...[
@@ -100,6 +103,7 @@ async function run(): Promise<void> {
       { root: directory, storeHost: 5 },
       { root: directory, storeHost: 'zz:1' },
       { root: directory, storeHost: '7f000001:1', faults: 'x:y' },
+      ...[log, index, part, { ...part, faults: 'x:y' }, { ...part, queues: directory, topic: '..', queueId: -1 }],
     ],
   ]
   const { constants: _, setErrorFactory: __, close: ___, hold: ____, ...called } = binding as Binding & Record<string, Any>
