@@ -24,7 +24,9 @@ export const describe = ({ cpu, memoryGib, kernel, fileSystem, dirtyRatio, node 
 
 /** The line above a run's tables. */
 export const runLine = ({ machine, pairs, quick }) =>
-  [describe(machine), pairs && `${pairs} pairs`, quick && 'quick: for a look, not for a claim'].filter(Boolean).join(' · ')
+  [describe(machine), pairs && (pairs === 1 ? '1 pair' : `${pairs} pairs`), quick && 'quick: for a look, not for a claim']
+    .filter(Boolean)
+    .join(' · ')
 
 function fileSystem(dir) {
   try {

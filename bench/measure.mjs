@@ -125,7 +125,7 @@ export function judge(work, row, { answers, failures, racing }) {
     return { ...target, peer, figure: median(theirs), ...verdict(ratios, target) }
   })
   const limit = work.limit && bestOf(work.limit)
-  const judged = comparisons.filter(bound)
+  const judged = comparisons.filter((comparison) => bound(comparison))
   return {
     name: `${work.name}: ${row.name}`,
     unit: row.unit,

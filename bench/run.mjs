@@ -25,32 +25,35 @@ const { values, positionals: names } = parseArgs({
   },
 })
 
+/** Families; ours runs in any case. */
+const only = values.only?.split(',')
+
 if (values.report) writeReport(names)
 else await main()
 
 async function main() {
   const pairs = Number(values.pairs ?? (values.quick ? 3 : 10))
   if (!Number.isInteger(pairs) || pairs < 1) throw new Error(`--pairs ${values.pairs}: a whole number above 0 is needed`)
-  const chosen = works({ scale: values.quick ? 0.05 : 1 })
-    .map(narrowed)
-    .filter((work) => work.rows.length > 0)
+  const all = works({ scale: values.quick ? 0.05 : 1 })
+  const families = new Set(all.flatMap((work) => Object.keys(work.candidates).map(family)))
+  for (const name of only ?? []) {
+    if (name !== 'ours' && !families.has(name)) throw new Error(`--only ${name}: the families are ${[...families].join(', ')}`)
+  }
+  const chosen = all.map(narrowed).filter((work) => work.rows.length > 0)
   if (chosen.length === 0) throw new Error(`no row is called ${names.join(' or ')}; --list prints all`)
   if (values.list) for (const { name, rows } of chosen) for (const row of rows) console.log(`${name}: ${row.name}`)
   else await run(chosen, pairs, resolve(values.dir))
 }
 
-/** A work with the wanted rows alone, and with the candidates that these compare or no row names. */
+/** A work with the wanted rows alone, and with the candidates that these compare or no row names, of the families of --only. */
 function narrowed(work) {
   const rows = work.rows.filter((row) => names.length === 0 || names.some((name) => `${work.name}: ${row.name}`.includes(name)))
   const named = (by, name) =>
     by.some((row) => row.ours === name) || by.some((row) => row.targets.some(({ of }) => of === name || of === family(name)))
-  const candidates = Object.entries(work.candidates).filter(([name]) => named(rows, name) || !named(work.rows, name))
-  return { ...work, rows, candidates: Object.fromEntries(candidates.filter(only)) }
-}
-
-/** Ours always runs. */
-function only([name, { needs }]) {
-  return values.only === undefined || needs === 'ours' || values.only.split(',').includes(family(name))
+  const candidates = Object.entries(work.candidates)
+    .filter(([name]) => named(rows, name) || !named(work.rows, name))
+    .filter(([name, { needs }]) => !only || needs === 'ours' || rows.some((row) => row.ours === name) || only.includes(family(name)))
+  return { ...work, rows, candidates: Object.fromEntries(candidates) }
 }
 
 async function run(chosen, pairs, parent) {
