@@ -8,7 +8,6 @@ import { type AppendResult, MessageStore } from '#src/index.js'
 import { bodyOf, collect, newDirectory, openAt, refusal } from '../store/stores.js'
 import { Random, rounds, seed } from '../support/random.js'
 
-t.setTimeout(240_000)
 t.comment(`MILLRACE_SEED=${seed} MILLRACE_ROUNDS=${rounds}`)
 
 const random = new Random(seed)

@@ -7,8 +7,6 @@ import { type Acknowledged, readNotes } from '../support/acknowledged.js'
 import { runWriter } from '../support/crash-peer.js'
 import { Random, rounds, seed } from '../support/random.js'
 
-t.setTimeout(280_000 * rounds)
-
 /** So small that nearly every moment lies in the making of some file: a segment holds about 60 messages, a queue file 5, an index file 19 keys. */
 const settings = {
   mappedFileSizeCommitLog: 16384,

@@ -8,7 +8,6 @@ import { foundOf, queuesOf } from '../support/contents.js'
 import { runWriter } from '../support/crash-peer.js'
 import { Random, rounds, seed } from '../support/random.js'
 
-t.setTimeout(200_000)
 t.comment(`MILLRACE_SEED=${seed} MILLRACE_ROUNDS=${rounds}`)
 
 const settings = {

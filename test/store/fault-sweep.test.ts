@@ -5,8 +5,6 @@ import { type AppendResult, MessageStore, StoreError } from '#src/index.js'
 import { rounds, seed } from '../support/random.js'
 import { collect, newDirectory } from './stores.js'
 
-t.setTimeout(280_000)
-
 const [EIO, ENOMEM, EMFILE, ENOSPC, EROFS, EDQUOT] = [5, 12, 24, 28, 30, 122]
 
 /** So small that every batch makes files: a segment holds some 35 messages, a queue file 5, an index file 39 keys. */

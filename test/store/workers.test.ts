@@ -7,7 +7,6 @@ import { Random, rounds, seed } from '../support/random.js'
 import type { AppendWork } from './append-worker.js'
 import { bodiesOf, bodyOf, collect, newDirectory, openAt, openNew, refusal, small } from './stores.js'
 
-t.setTimeout(240_000)
 t.comment(`MILLRACE_SEED=${seed} MILLRACE_ROUNDS=${rounds}`)
 
 const settings = { ...small, mappedFileSizeCommitLog: 262144 }
