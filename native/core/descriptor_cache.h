@@ -17,8 +17,11 @@ class DescriptorCache {
  public:
   DescriptorCache(FileSystem* files, size_t limit) : files_(files), limit_(limit) {}
   struct Holder {
-    FileSystem* files;
-    int fd;
+    FileSystem* const files;
+    const int fd;
+    Holder(FileSystem* opener, int opened) : files(opener), fd(opened) {}
+    Holder(const Holder&) = delete;
+    Holder& operator=(const Holder&) = delete;
     ~Holder() { files->Close(fd); }
   };
   // A file is known by its queue and number, so that a rename does not matter; `path` is asked only when it is not
