@@ -5,11 +5,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-#elif defined(__aarch64__) && defined(__linux__)
-#include <arm_acle.h>
-#include <sys/auxv.h>
 #elif defined(__aarch64__)
-#include <arm_acle.h>
+#include "platform.h"
 #endif
 
 namespace millrace {
@@ -137,23 +134,29 @@ Update Choose(const char** name) {
 
 #elif defined(__aarch64__)
 
-__attribute__((target("+crc"))) uint32_t UpdateByInstruction(uint32_t state, const uint8_t* p, size_t n) {
+// The compilers' own names: what <arm_acle.h> declares depends on the options that the file is compiled with.
+#if defined(__clang__)
+#define MILLRACE_CRC __attribute__((target("crc")))
+#define MILLRACE_CRC_8 __builtin_arm_crc32b
+#define MILLRACE_CRC_64 __builtin_arm_crc32d
+#else
+#define MILLRACE_CRC __attribute__((target("+crc")))
+#define MILLRACE_CRC_8 __builtin_aarch64_crc32b
+#define MILLRACE_CRC_64 __builtin_aarch64_crc32x
+#endif
+
+MILLRACE_CRC uint32_t UpdateByInstruction(uint32_t state, const uint8_t* p, size_t n) {
   for (; n >= 8; p += 8, n -= 8) {
     uint64_t word;
     memcpy(&word, p, 8);
-    state = __builtin_aarch64_crc32x(state, word);
+    state = MILLRACE_CRC_64(state, word);
   }
-  for (; n > 0; p++, n--) state = __builtin_aarch64_crc32b(state, *p);
+  for (; n > 0; p++, n--) state = MILLRACE_CRC_8(state, *p);
   return state;
 }
 
 Update Choose(const char** name) {
-#if defined(__linux__)
-  constexpr unsigned long kHwcapCrc32 = 1UL << 7;
-  const bool has = (getauxval(AT_HWCAP) & kHwcapCrc32) != 0;
-#else
-  const bool has = true;  // every Apple arm64 CPU has them
-#endif
+  const bool has = platform::HasCrcInstructions();
   *name = has ? "crc32x" : "table";
   return has ? UpdateByInstruction : UpdateByTable;
 }

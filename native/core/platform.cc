@@ -6,11 +6,14 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#if defined(__linux__) && defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <mutex>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -26,10 +29,25 @@ int Retry(int (*call)(int), int fd) {
   return result == 0 ? 0 : errno;
 }
 
+// 4 KiB on x64, but up to 64 KiB on arm64.
+uintptr_t PageBytes() {
+  static const auto bytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  return bytes;
+}
+
 }  // namespace
 
+std::string ErrorText(int error_number) {
+  char text[128] = {};
+#ifdef __GLIBC__
+  return strerror_r(error_number, text, sizeof text);  // GNU's: the answer, which need not lie in the buffer
+#else
+  return strerror_r(error_number, text, sizeof text) == 0 ? text : "unknown error";
+#endif
+}
+
 bool Resident(const void* address, size_t bytes) {
-  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t page = PageBytes();
   const auto begin = reinterpret_cast<uintptr_t>(address) & ~(page - 1);
   const auto end = reinterpret_cast<uintptr_t>(address) + bytes;
   // The stack array covers 1 MiB of 4 KiB pages, more than a pull returns; a longer range goes in turns.
@@ -62,10 +80,15 @@ bool Populate(void* address, size_t bytes) {
 #ifndef MADV_POPULATE_WRITE
   constexpr int MADV_POPULATE_WRITE = 23;
 #endif
-  return madvise(address, bytes, MADV_POPULATE_WRITE) == 0;
+  const auto end = reinterpret_cast<uintptr_t>(address) + bytes, begin = (end - bytes) & ~(PageBytes() - 1);
+  return madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_WRITE) == 0;
 }
 
-void DropFromTable(void* address, size_t bytes) { (void)madvise(address, bytes, MADV_DONTNEED); }
+void DropFromTable(void* address, size_t bytes) {
+  const uintptr_t page = PageBytes(), from = reinterpret_cast<uintptr_t>(address);
+  const uintptr_t begin = (from + page - 1) & ~(page - 1), end = (from + bytes) & ~(page - 1);
+  if (begin < end) (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
 
 ssize_t ReadCached(int fd, void* data, size_t bytes, int64_t offset) {
   const iovec part{data, bytes};
@@ -108,29 +131,28 @@ void UnlockFirstByte(int fd) {
   fcntl(fd, F_OFD_SETLK, &lock);
 }
 
+int64_t ModifiedMs(const struct stat& info) { return info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1000000; }
+
+#ifdef __aarch64__
+bool HasCrcInstructions() { return (getauxval(AT_HWCAP) & HWCAP_CRC32) != 0; }
+#endif
+
 void NameThread(const char* name) { pthread_setname_np(pthread_self(), name); }
 
 #else  // macOS
 
-int Reserve(int fd, int64_t offset, int64_t bytes) {
-  fstore_t store = {F_ALLOCATEALL, F_PEOFPOSMODE, 0, static_cast<off_t>(offset + bytes), 0};
-  struct stat info;
-  if (fstat(fd, &info) == 0 && static_cast<int64_t>(info.st_blocks) * 512 >= offset + bytes) return 0;
-  return fcntl(fd, F_PREALLOCATE, &store) == 0 || errno == ENOTSUP ? 0 : errno;
-}
-
+int Reserve(int, int64_t, int64_t) { return 0; }
 bool Populate(void*, size_t) { return false; }
-
 void DropFromTable(void*, size_t) {}
 ssize_t ReadCached(int fd, void* data, size_t bytes, int64_t offset) { return pread(fd, data, bytes, offset); }
 int SyncData(int fd) {
-  return Retry([](int f) { return fcntl(f, F_FULLFSYNC); }, fd);
+  const int result = Retry([](int f) { return fcntl(f, F_FULLFSYNC); }, fd);
+  return result == ENOTSUP || result == ENOTTY || result == EINVAL ? Retry(fsync, fd) : result;
 }
 int SyncFile(int fd) { return SyncData(fd); }
 void StartWriteBack(int, int64_t, int64_t) {}
 int SyncFileSystem(int fd) {
-  sync();
-  return SyncData(fd);
+  return Retry([](int f) { return fsync_volume_np(f, SYNC_VOLUME_FULLSYNC | SYNC_VOLUME_WAIT); }, fd);
 }
 
 int LockFirstByte(int fd, bool* taken, int64_t* holder) {
@@ -173,6 +195,14 @@ int LockFirstByte(int fd, bool* taken, int64_t* holder) {
 }
 
 void UnlockFirstByte(int) {}  // a record lock is not inherited by a child
+
+int64_t ModifiedMs(const struct stat& info) {
+  return info.st_mtimespec.tv_sec * 1000 + info.st_mtimespec.tv_nsec / 1000000;
+}
+
+#ifdef __aarch64__
+bool HasCrcInstructions() { return true; }
+#endif
 
 void NameThread(const char* name) { pthread_setname_np(name); }
 

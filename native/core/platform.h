@@ -3,40 +3,58 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 namespace millrace::platform {
 
-// Disk blocks for a range of a file. Linux: fallocate. macOS: F_PREALLOCATE at the end of the file. Returns an errno, 0
-// when done. Where the file system has no such call (EOPNOTSUPP) this is 0 and nothing is promised.
+// Disk blocks for a range of a file. Linux: fallocate. Returns an errno, 0 when done. Where the file system has no such
+// call (EOPNOTSUPP) this is 0 and nothing is promised. macOS: always so; APFS writes each block anew, and its
+// F_PREALLOCATE adds blocks behind a file's end but fills no hole.
 int Reserve(int fd, int64_t offset, int64_t bytes);
 
-// Pages made present and writable. Linux >= 5.14: MADV_POPULATE_WRITE. Elsewhere false.
+// Pages made present and writable, those that the range begins and ends in included. Linux >= 5.14:
+// MADV_POPULATE_WRITE. Elsewhere false.
 bool Populate(void* address, size_t bytes);
-// Linux: MADV_DONTNEED, which on a shared mapping of a file only empties the page table. Elsewhere nothing.
+// Whole pages of the range. Linux: MADV_DONTNEED, which on a shared mapping of a file only empties the page table.
+// Elsewhere nothing.
 void DropFromTable(void* address, size_t bytes);
 
 // preadv2(RWF_NOWAIT): bytes read, or -1 with errno EAGAIN when a page is not in memory. macOS: an ordinary pread.
 ssize_t ReadCached(int fd, void* data, size_t bytes, int64_t offset);
 
-// Data (and what is needed to find it) on the device. Linux: fdatasync. macOS: F_FULLFSYNC. Returns an errno.
+// Data (and what is needed to find it) on the device. Linux: fdatasync. macOS: F_FULLFSYNC, or fsync where the file
+// system has none. Returns an errno.
 int SyncData(int fd);
 int SyncFile(int fd);
 // Linux: sync_file_range. macOS: nothing.
 void StartWriteBack(int fd, int64_t offset, int64_t bytes);
-// Linux: syncfs. macOS: F_FULLFSYNC of the descriptor after sync(2).
+// Linux: syncfs. macOS: fsync_volume_np, through the drive's cache.
 int SyncFileSystem(int fd);
 
 // True when all pages of the range are in memory. macOS counts likewise with mincore.
 bool Resident(const void* address, size_t bytes);
 
 // An exclusive lock on byte 0. Linux: an open-file-description lock, which a second open in the same process meets too.
-// macOS: a record lock and a table of the process. Returns 0, or an errno; *holder as in FileSystem::Lock.
+// macOS: a record lock and a table of the process, which refuses the second open; but when that closes its descriptor,
+// the system takes the first one's record lock, and other processes are no longer kept out. Returns 0, or an errno;
+// *holder as in FileSystem::Lock.
 int LockFirstByte(int fd, bool* taken, int64_t* holder);
 
 // Gives the lock back at once, though a child that is being spawned may hold a copy of the descriptor until its exec.
 void UnlockFirstByte(int fd);
+
+int64_t ModifiedMs(const struct stat& info);
+
+// What an errno says. The two kinds of strerror_r differ.
+std::string ErrorText(int error_number);
+
+#ifdef __aarch64__
+// Whether the processor has crc32x and crc32b. Linux: by the auxiliary vector. macOS: all have.
+bool HasCrcInstructions();
+#endif
 
 // A name for the calling thread in debuggers and profiles, at most 15 bytes.
 void NameThread(const char* name);

@@ -195,11 +195,7 @@ class Posix final : public FileSystem {
     if (!*exists) return errno == ENOENT || errno == ENOTDIR ? Status::Ok() : Status::System("stat", path, errno);
     info->kind = KindOf(found.st_mode);
     info->bytes = found.st_size;
-#ifdef __APPLE__
-    info->modified_ms = found.st_mtimespec.tv_sec * 1000 + found.st_mtimespec.tv_nsec / 1000000;
-#else
-    info->modified_ms = found.st_mtim.tv_sec * 1000 + found.st_mtim.tv_nsec / 1000000;
-#endif
+    info->modified_ms = platform::ModifiedMs(found);
     return Status::Ok();
   }
 

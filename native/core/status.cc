@@ -1,7 +1,8 @@
 #include "status.h"
 
 #include <cerrno>
-#include <cstring>
+
+#include "platform.h"
 
 namespace millrace {
 
@@ -69,17 +70,10 @@ Status Status::System(const char* call, const std::string& path, int error_numbe
   Code code = Code::kIoError;
   if (error_number == ENOSPC || error_number == EDQUOT) code = Code::kDiskFull;
   if (error_number == ELOOP) code = Code::kUnsafePath;
-  char text[128] = {};
-  const char* reason = text;
-#if defined(__GLIBC__) && defined(_GNU_SOURCE)
-  reason = strerror_r(error_number, text, sizeof text);
-#else
-  if (strerror_r(error_number, text, sizeof text) != 0) reason = "unknown error";
-#endif
   Status status;
   status.code = code;
-  status.detail_ =
-      std::make_shared<const Detail>(Detail{std::string(call) + " failed: " + reason, path, -1, error_number});
+  status.detail_ = std::make_shared<const Detail>(
+      Detail{std::string(call) + " failed: " + platform::ErrorText(error_number), path, -1, error_number});
   return status;
 }
 
