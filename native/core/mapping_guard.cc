@@ -30,11 +30,12 @@ void OnBusError(int signal, siginfo_t* info, void* context) {
   for (int i = 0; i < count; i++) {
     const uintptr_t begin = slots[i].begin.load(std::memory_order_acquire);
     if (begin == 0 || address < begin || address >= slots[i].end.load(std::memory_order_acquire)) continue;
+    // The mark first: another thread that copies zeros out of the new page must find it set.
+    if (std::atomic<bool>* mark = slots[i].mark.load(std::memory_order_acquire))
+      mark->store(true, std::memory_order_release);
     void* page = reinterpret_cast<void*>(address & ~(page_bytes - 1));
     if (mmap(page, page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
       break;
-    if (std::atomic<bool>* mark = slots[i].mark.load(std::memory_order_acquire))
-      mark->store(true, std::memory_order_release);
     return;
   }
   // Not ours: whoever was here before, and the default action (the process ends) where nobody was.
@@ -113,6 +114,12 @@ void MappingGuard::Remove() {
   slots[slot_].begin.store(0, std::memory_order_release);
   slots[slot_].mark.store(nullptr, std::memory_order_release);
   slot_ = -1;
+}
+
+// The fence keeps the caller's copy before the look at the mark. Without it arm64, or the compiler, may look first.
+bool MappingGuard::damaged() const {
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return damaged_.load(std::memory_order_relaxed);
 }
 
 void MappingGuard::PrepareThread() { thread_local AlternateStack stack; }

@@ -22,8 +22,9 @@ class MappingGuard {
   [[nodiscard]] bool Add(const void* base, size_t bytes);
   void Remove();
 
-  // True once a page of the mapping could not be read. Never cleared: the file behind it is in doubt.
-  bool damaged() const { return damaged_.load(std::memory_order_acquire); }
+  // True once a page of the mapping could not be read. Never cleared: the file behind it is in doubt. What was copied
+  // before the call and finds false holds no page of the handler's.
+  bool damaged() const;
 
   // Gives the calling thread an alternate signal stack where it has none, so that the handler runs even on a thread
   // that is short of stack. The stack is freed when the thread ends.

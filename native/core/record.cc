@@ -167,6 +167,9 @@ RecordView CheckRecord(const uint8_t* data, int64_t available, int64_t log_offse
   }
   view.size = GetI32(data);
   const uint32_t magic = Get32(data + 4);
+  // The other half of EncodeRecord's fence: where the head is there, all that is read from here on is there too (arm64
+  // may otherwise have read it before the head). A head seen in part has a length that its parts do not add up to.
+  std::atomic_thread_fence(std::memory_order_acquire);
   if (magic == kBlankMagic) {
     // Java writes exactly what is left of the segment; a length that reaches further was not written by it.
     view.found = view.size >= kBlankBytes && view.size <= available ? Found::kBlank : Found::kBadLength;
