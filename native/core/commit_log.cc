@@ -84,17 +84,14 @@ Status CommitLog::Start(int64_t end) {
   end_ = end;
   Publish(end);
   if (!options_.writable) return Status::Ok();
-  auto kept = std::make_shared<SegmentList>();
-  std::shared_ptr<const SegmentList> all = segments();
-  for (const auto& segment : *all) {
-    // A segment that begins exactly at the end is kept, as Java keeps it; one behind it goes, like Java's own
-    // truncation.
-    if (segment->from() < end || segment->from() == end) {
-      kept->push_back(segment);
-    } else {
-      MILLRACE_RETURN_IF_ERROR(files_->Unlink(segment->path()));
-      directory_dirty_ = true;
-    }
+  // A segment that begins exactly at the end is kept, as Java keeps it; those behind it go, like Java's own truncation:
+  // the last one first and each for good, so that no crash leaves one that follows nothing.
+  auto kept = std::make_shared<SegmentList>(*segments());
+  while (!kept->empty() && kept->back()->from() > end) {
+    MILLRACE_RETURN_IF_ERROR(files_->Unlink(kept->back()->path()));
+    kept->pop_back();
+    directory_dirty_ = true;
+    MILLRACE_RETURN_IF_ERROR(SyncNames());
   }
   {
     std::lock_guard lock(segments_mutex_);
@@ -116,19 +113,23 @@ void CommitLog::Stop() { keeper_.Stop(); }
 // that hold something are written.
 Status CommitLog::ZeroBehind(int64_t end) {
   static const uint8_t zeros[4096] = {};
+  bool written = false;
   for (int64_t at = end - tail_->from(); at < tail_->bytes();) {
     int64_t data = at;
     MILLRACE_RETURN_IF_ERROR(files_->NextData(tail_->fd(), at, &data));
     at = std::max(at, data);
     if (at >= tail_->bytes()) break;
     const int64_t length = std::min<int64_t>(4096 - at % 4096, tail_->bytes() - at);
-    if (memcmp(tail_->base() + at, zeros, static_cast<size_t>(length)) != 0)
+    if (memcmp(tail_->base() + at, zeros, static_cast<size_t>(length)) != 0) {
       MILLRACE_RETURN_IF_ERROR(files_->Write(tail_->fd(), zeros, static_cast<size_t>(length), at));
+      written = true;
+    }
     at += length;
   }
   if (tail_->damaged())
     return Status::Error(Code::kPageUnreadable, "a page behind the end of the log can't be read", tail_->path(), end);
-  return Status::Ok();
+  // Else a power cut could bring back what was given up, behind what is appended now.
+  return written ? files_->SyncData(tail_->fd()) : Status::Ok();
 }
 
 std::shared_ptr<const SegmentList> CommitLog::segments() const {
@@ -167,6 +168,9 @@ Status CommitLog::EnsureSegment(int64_t from) {
     std::shared_ptr<Segment> segment;
     return Find(from, &segment);
   }
+  // The name of the segment before, if a sync has not covered it yet: a crash must not leave the second without the
+  // first.
+  MILLRACE_RETURN_IF_ERROR(SyncNames());
   std::shared_ptr<Segment> made;
   MILLRACE_RETURN_IF_ERROR(keeper_.Take(from, options_.directory + "/" + SegmentName(from), &made));
   return Adopt(std::move(made));
@@ -256,7 +260,7 @@ Status CommitLog::WriteRecords(Segment& segment, RecordSource* source, const Pla
   if (Present(segment, start, end)) {
     for (size_t i = from; i < to; i++)
       source->Encode(i, placements[i], segment.base() + (placements[i].log_offset - base));
-    copied_ += static_cast<int64_t>(to - from);
+    copied_.fetch_add(static_cast<int64_t>(to - from), std::memory_order_relaxed);
     return CheckCopied(segment, start);
   }
   if (!options_.populate) MILLRACE_RETURN_IF_ERROR(ZeroAhead(segment, start, end));
@@ -269,7 +273,7 @@ Status CommitLog::WriteRecords(Segment& segment, RecordSource* source, const Pla
       source->Encode(last, placements[last], gathered_.data() + bytes);
       bytes = needed;
     }
-    written_ += static_cast<int64_t>(last - from);
+    written_.fetch_add(static_cast<int64_t>(last - from), std::memory_order_relaxed);
     Status status = files_->Write(segment.fd(), gathered_.data(), bytes, begin - base);
     if (!status.ok()) {
       status.set_path(segment.path());
@@ -362,14 +366,15 @@ void CommitLog::Undo(int64_t from, int64_t to, bool* poisoned) {
   }
 }
 
+Status CommitLog::SyncNames() {
+  std::lock_guard lock(names_mutex_);
+  if (names_failure_.ok() && directory_dirty_.exchange(false, std::memory_order_acq_rel))
+    names_failure_ = files_->SyncDirectory(options_.directory);
+  return names_failure_;
+}
+
 Status CommitLog::Sync(int64_t from, int64_t to) {
-  if (directory_dirty_.exchange(false, std::memory_order_acq_rel)) {
-    const Status status = files_->SyncDirectory(options_.directory);
-    if (!status.ok()) {
-      directory_dirty_ = true;
-      return status;
-    }
-  }
+  MILLRACE_RETURN_IF_ERROR(SyncNames());
   const auto list = segments();
   for (const auto& segment : *list) {
     if (segment->end() <= from || segment->from() >= to) continue;

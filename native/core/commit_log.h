@@ -99,8 +99,9 @@ class CommitLog {
   const std::string& empty_last() const { return empty_last_; }
 
   const SegmentKeeper& keeper() const { return keeper_; }
-  int64_t copied_appends() const { return copied_; }
-  int64_t written_appends() const { return written_; }
+  // Records encoded into the mapping, and gathered for a pwrite.
+  int64_t copied_appends() const { return copied_.load(std::memory_order_relaxed); }
+  int64_t written_appends() const { return written_.load(std::memory_order_relaxed); }
 
  private:
   Status Adopt(std::shared_ptr<Segment> segment);
@@ -111,6 +112,7 @@ class CommitLog {
   bool Present(Segment& segment, int64_t from, int64_t to);
   void Undo(int64_t from, int64_t to, bool* poisoned);
   Status ZeroBehind(int64_t end);
+  Status SyncNames();
 
   FileSystem* const files_;
   const Options options_;
@@ -118,6 +120,8 @@ class CommitLog {
 
   mutable std::mutex segments_mutex_;
   std::shared_ptr<const SegmentList> segments_;
+  std::mutex names_mutex_;  // while names are synced
+  Status names_failure_;    // a sync that failed means nothing when it is tried again
   std::atomic<bool> directory_dirty_{false};
   std::string empty_last_;
 
@@ -126,9 +130,9 @@ class CommitLog {
   std::atomic<int64_t> published_{0};
   int64_t zeroed_until_ = 0;  // log offset: blocks up to here hold zeros or records already
   std::chrono::steady_clock::time_point zeroed_at_;
-  int64_t present_until_ = 0;      // log offset: from end_ to here the writer has populated pages itself
-  std::vector<uint8_t> gathered_;  // records on their way to a pwrite
-  int64_t copied_ = 0, written_ = 0;
+  int64_t present_until_ = 0;                    // log offset: from end_ to here the writer has populated pages itself
+  std::vector<uint8_t> gathered_;                // records on their way to a pwrite
+  std::atomic<int64_t> copied_{0}, written_{0};  // records
 };
 
 }  // namespace millrace

@@ -151,6 +151,7 @@ Status IndexFiles::RemoveAll() {
     for (const auto& entry : entries)
       if (entry.kind == DirectoryEntry::Kind::kFile)
         MILLRACE_RETURN_IF_ERROR(files_->Unlink(options_.paths.index + "/" + entry.name));
+    directory_dirty_ = true;
   }
   std::lock_guard lock(mutex_);
   list_.clear();

@@ -1,5 +1,6 @@
 #include "store_paths.h"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace millrace {
@@ -55,8 +56,10 @@ Status MakeFolders(FileSystem* files, const std::string& path) {
   MILLRACE_RETURN_IF_ERROR(files->Stat(path, &info, &exists));
   if (exists) return Status::Ok();
   const size_t slash = path.rfind('/');
-  if (slash != std::string::npos && slash > 0) MILLRACE_RETURN_IF_ERROR(MakeFolders(files, path.substr(0, slash)));
-  return files->MakeDirectory(path);
+  const std::string parent = slash == std::string::npos ? "." : path.substr(0, std::max<size_t>(slash, 1));
+  MILLRACE_RETURN_IF_ERROR(MakeFolders(files, parent));
+  MILLRACE_RETURN_IF_ERROR(files->MakeDirectory(path));
+  return files->SyncDirectory(parent);  // what a folder holds is lost with its name
 }
 
 Status CheckFolder(FileSystem* files, const std::string& path, bool make, bool* exists) {

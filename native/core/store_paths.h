@@ -32,7 +32,7 @@ bool ParseSegmentName(std::string_view name, int64_t* from);
 // Nothing in it leaves a folder.
 bool IsTopicName(std::string_view topic, size_t max_bytes);
 
-// Makes a folder and those above it that are missing.
+// Makes a folder and those above it that are missing, and makes their names durable.
 Status MakeFolders(FileSystem* files, const std::string& path);
 
 // Refuses a symbolic link, or a file where a folder belongs; makes the folder where it is missing and `make` is set.
