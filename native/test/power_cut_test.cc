@@ -1,0 +1,365 @@
+// Stores whose power is cut: at random moments of random work, recovery included, and with random states of the disk
+// afterwards. Whatever was acknowledged is there, in order and byte for byte, in log, queues and index; what is there
+// besides is the beginning of what came after it.
+//
+//   MILLRACE_POWER_CUTS=N   so many states of disks (1000)
+//   MILLRACE_SEED=S         the first run is S's; the others count on from there
+#include <algorithm>
+#include <chrono>
+#include <random>
+#include <thread>
+
+#include "../core/store.h"
+#include "check.h"
+#include "power_cut_file_system.h"
+#include "scratch.h"
+
+namespace millrace::test {
+namespace {
+
+constexpr int kGenerations = 3;  // a store is cut, recovers, goes on and is cut again
+
+struct Sent {
+  int64_t log_offset = 0, queue_offset = 0;
+  std::string record;  // as it lay in the log when its append returned
+};
+
+// In memory where the system has a place for it: hundreds of stores are made and thrown away.
+class Folder {
+ public:
+  Folder() {
+    const bool memory = access("/dev/shm", W_OK) == 0;
+    path_ = std::string(memory ? "/dev/shm" : "/tmp") + "/millrace-native-XXXXXX";
+    path_ = mkdtemp(path_.data());
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+std::string At(int64_t offset) { return " at log offset " + std::to_string(offset); }
+
+// Empty when the store holds exactly the first messages of `sent`, `least` to `most` of them; else what is wrong.
+// *count is how many it holds.
+std::string Compare(Store& store, const std::vector<Sent>& sent, size_t least, size_t most, size_t* count) {
+  // The log.
+  const int64_t end = store.log().published();
+  std::shared_ptr<Segment> segment;
+  *count = 0;
+  int64_t at = 0;
+  while (at < end) {
+    if (!store.log().Find(at, &segment).ok() || !segment) return "no segment" + At(at);
+    const int64_t in_file = at - segment->from();
+    const RecordView view = CheckRecord(segment->base() + in_file, segment->bytes() - in_file, at, true);
+    if (view.found == Found::kBlank) {
+      at = segment->end();
+      continue;
+    }
+    if (view.found != Found::kRecord) return std::string(FoundName(view.found)) + At(at);
+    if (*count == most) return "a record that nobody had begun to append" + At(at);
+    const Sent& expected = sent[*count];
+    if (expected.log_offset != at) return "a record" + At(at) + ", expected" + At(expected.log_offset);
+    if (expected.record != std::string_view(reinterpret_cast<const char*>(segment->base() + in_file), view.size))
+      return "another record than was appended" + At(at);
+    at += view.size;
+    (*count)++;
+  }
+  if (*count < least)
+    return "messages are lost: " + std::to_string(*count) + " of " + std::to_string(least) + " acknowledged";
+  // What follows from the log.
+  std::map<std::pair<std::string, int32_t>, std::vector<QueueUnit>> queues;
+  std::vector<std::pair<int32_t, int64_t>> entries;
+  for (size_t i = 0; i < *count; i++) {
+    const auto* bytes = reinterpret_cast<const uint8_t*>(sent[i].record.data());
+    const RecordView view = CheckRecord(bytes, static_cast<int64_t>(sent[i].record.size()), -1, false);
+    const KnownProperties properties = ReadProperties(view.properties);
+    std::vector<QueueUnit>& units = queues[{std::string(view.topic), view.queue_id}];
+    if (sent[i].queue_offset != static_cast<int64_t>(units.size())) return "a queue offset given twice or left out";
+    units.push_back({sent[i].log_offset, view.size,
+                     store.rules().TagCode(view.topic, properties.tags, properties.delay, view.store_timestamp)});
+    std::vector<int32_t> hashes;
+    DispatchRules::KeyHashes(view.topic, properties.unique_key, properties.keys, &hashes);
+    for (const int32_t hash : hashes) entries.push_back({hash, sent[i].log_offset});
+  }
+  // The queues.
+  for (ConsumeQueue* queue : store.queues().All()) {
+    const std::string name = queue->topic() + "/" + std::to_string(queue->queue_id());
+    const std::vector<QueueUnit> expected = queues[{queue->topic(), queue->queue_id()}];
+    queues.erase({queue->topic(), queue->queue_id()});
+    if (queue->min_offset() != 0 || queue->max_offset() != static_cast<int64_t>(expected.size()))
+      return "queue " + name + " is [" + std::to_string(queue->min_offset()) + ", " +
+             std::to_string(queue->max_offset()) + "), expected " + std::to_string(expected.size()) + " units";
+    for (int64_t offset = 0; offset < queue->max_offset();) {
+      uint8_t bytes[32 * kUnitBytes];
+      int64_t got = 0;
+      if (!queue->Read(offset, 32, bytes, &got).ok() || got <= 0) return "queue " + name + " can't be read";
+      for (int64_t i = 0; i < got; i++, offset++) {
+        const QueueUnit unit = DecodeUnit(bytes + i * kUnitBytes), &wanted = expected[static_cast<size_t>(offset)];
+        if (unit.log_offset != wanted.log_offset || unit.size != wanted.size || unit.tag_code != wanted.tag_code)
+          return "unit " + std::to_string(offset) + " of queue " + name + " is wrong";
+      }
+    }
+  }
+  if (!queues.empty()) return "queue " + queues.begin()->first.first + " is missing";
+  // The index: every entry, and by its keys.
+  std::vector<std::pair<int32_t, int64_t>> found;
+  for (const auto& file : store.index().files())
+    for (int32_t number = 1; number < file->next(); number++)
+      found.push_back({file->ReadEntry(number).hash, file->ReadEntry(number).log_offset});
+  if (found != entries)
+    return "the index has " + std::to_string(found.size()) + " entries, or others than the " +
+           std::to_string(entries.size()) + " of the log";
+  for (size_t i = 0; i < *count; i++) {
+    const auto* bytes = reinterpret_cast<const uint8_t*>(sent[i].record.data());
+    const RecordView view = CheckRecord(bytes, static_cast<int64_t>(sent[i].record.size()), -1, false);
+    const KnownProperties properties = ReadProperties(view.properties);
+    if (properties.keys.empty()) continue;
+    const std::vector<int64_t> offsets = store.index().Query(view.topic, properties.keys, 100, 0, INT64_MAX);
+    if (std::count(offsets.begin(), offsets.end(), sent[i].log_offset) != 1)
+      return "the index does not find the record" + At(sent[i].log_offset);
+  }
+  return {};
+}
+
+// A run: one store, worked on, cut, recovered, worked on again.
+class Run {
+ public:
+  Run(uint64_t seed, PowerCutFileSystem::Lie lie) : seed_(seed), lie_(lie), random_(seed) {
+    const auto pick = [&](auto... values) {
+      const int64_t all[] = {values...};
+      return all[random_() % (sizeof...(values))];
+    };
+    options_.segment_bytes = pick(16384, 32768, 65536);
+    options_.queue_file_bytes = pick(400, 2000, 12000);
+    options_.index_slots = static_cast<int32_t>(pick(20, 500));
+    options_.index_entries = 4 * options_.index_slots;
+    options_.store_host = LocalHost();
+    options_.synchronous_flush = lie != PowerCutFileSystem::Lie::kNone || random_() % 2 == 0;
+    options_.flush.interval_ms = 2;
+    options_.flush.least_pages = 1;
+    topics_ = static_cast<int>(pick(1, 3));
+    queues_ = static_cast<int>(pick(1, 2, 4));
+    max_body_ = static_cast<int>(pick(40, 400, 3000));
+    max_properties_ = static_cast<int>(pick(0, 100, 2000));
+  }
+
+  // How many states were looked at; stops at the first that is wrong.
+  int states() const { return states_; }
+  const std::string& failure() const { return failure_; }
+  const std::string& failure_place() const { return failure_place_; }
+
+  void Go(int most_states) {
+    std::filesystem::create_directory(scratch_ / "0");
+    size_t held = 0;  // messages that the disk is known to hold
+    for (int generation = 0; generation < kGenerations && failure_.empty() && states_ < most_states; generation++) {
+      const std::string directory = scratch_ / std::to_string(generation);
+      acknowledged_ = held == 0 ? 0 : EndOf(held - 1);
+      begun_ = static_cast<int64_t>(held);
+      PowerCutFileSystem files(directory, {[this] { return Acknowledged(); }, [this] { return begun_.load(); }}, lie_);
+      files.CutBefore(Moments(generation));
+      if (!Work(&files, directory + "/store", held)) return;
+      const auto cuts = files.cuts();
+      for (const auto& cut : cuts)
+        for (int i = 0; i < 2 && failure_.empty() && states_ < most_states; i++) Judge(*cut, generation, random_());
+      if (!failure_.empty() || cuts.empty()) return;
+      const PowerCut& cut = *cuts[random_() % cuts.size()];
+      const uint64_t state = random_();
+      if (!Judge(cut, generation, state, &held)) return;
+      cut.Build(scratch_ / std::to_string(generation + 1), state);
+      sent_.resize(held);
+    }
+  }
+
+ private:
+  int64_t EndOf(size_t i) const { return sent_[i].log_offset + static_cast<int64_t>(sent_[i].record.size()); }
+
+  int64_t Acknowledged() {
+    Store* const store = store_;
+    return store != nullptr ? std::max(acknowledged_.load(), store->flusher().flushed()) : acknowledged_.load();
+  }
+
+  std::set<int64_t> Moments(int generation) {
+    std::set<int64_t> moments;
+    for (int i = 0; i < 4; i++) moments.insert(static_cast<int64_t>(random_() % 300));
+    for (int i = 0; i < 8 && generation > 0; i++) moments.insert(static_cast<int64_t>(random_() % 80));  // recovery
+    return moments;
+  }
+
+  bool Fail(std::string what, std::string place) {
+    failure_ = std::move(what);
+    failure_place_ = "seed " + std::to_string(seed_) + ": " + std::move(place);
+    return false;
+  }
+
+  // Opens the store, appends for a while, and leaves it in one way or the other.
+  bool Work(PowerCutFileSystem* files, const std::string& root, size_t held) {
+    options_.root = root;
+    Status status;
+    std::shared_ptr<Store> store = OpenStore(options_, &status, files);
+    if (!store) return Fail(status.message() + " " + status.path(), "open of " + root);
+    size_t count = 0;
+    const std::string wrong = Compare(*store, sent_, held, held, &count);
+    if (!wrong.empty()) return Fail(wrong, "after open of " + root);
+    store_ = store.get();
+    const int steps = 20 + static_cast<int>(random_() % 60);
+    for (int step = 0; step < steps; step++) {
+      if (!Append(*store, random_() % 4 == 0 ? 1 + random_() % 12 : 1)) return Fail("an append failed", root);
+      if (random_() % 4 == 0) files->Observe();
+      bool done = false;
+      if (options_.synchronous_flush ? random_() % 4 != 0 : random_() % 12 == 0) {
+        if (!store->WaitFlushed(store->log().end(), &done).ok() || !done) return Fail("a flush failed", root);
+      }
+      if (random_() % 25 == 0 && !store->FlushAll().ok()) return Fail("a checkpoint failed", root);
+      if (random_() % 40 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(45));  // the housekeeper's turn
+      if (random_() % 20 == 0) files->CutNow();
+    }
+    files->CutNow();
+    if (random_() % 3 == 0) {
+      const Status closed = store->Close();
+      if (!closed.ok()) return Fail(closed.message(), "close of " + root);
+      acknowledged_ = store->log().end();
+      files->CutNow();
+    }
+    store_ = nullptr;
+    return true;
+  }
+
+  bool Append(Store& store, size_t count) {
+    const Host host = LocalHost();
+    std::vector<std::string> texts(count * 5);
+    std::vector<MessageFields> messages(count);
+    std::vector<ConsumeQueue*> queues(count);
+    std::vector<AppendOutcome> outcomes(count);
+    for (size_t i = 0; i < count; i++) {
+      const std::string number = std::to_string(number_++);
+      std::string* const text = &texts[i * 5];
+      text[0] = "topic-" + std::to_string(random_() % topics_);
+      text[1] = "message " + number + " ";
+      text[1].resize(random_() % max_body_, static_cast<char>('a' + random_() % 26));
+      if (random_() % 2 == 0) text[2] = "tag" + std::to_string(random_() % 5);
+      if (random_() % 2 == 0) text[3] = "key" + number;
+      if (max_properties_ > 0)
+        text[4] =
+            "note\x01" + number + std::string(random_() % max_properties_, static_cast<char>('A' + random_() % 26));
+      messages[i].topic = text[0];
+      messages[i].body = text[1];
+      messages[i].tags = text[2];
+      messages[i].keys = text[3];
+      messages[i].properties = text[4];
+      messages[i].queue_id = static_cast<int32_t>(random_() % queues_);
+      messages[i].born_timestamp = 1700000000000;
+      messages[i].born_host = messages[i].store_host = &host;
+      if (!store.Queue(text[0], messages[i].queue_id, &queues[i]).ok()) return false;
+    }
+    AppendMode mode;
+    mode.all_or_nothing = true;
+    begun_ += static_cast<int64_t>(count);
+    if (!store.Append(&buffer_, messages.data(), queues.data(), count, mode, outcomes.data()).ok()) return false;
+    for (const AppendOutcome& outcome : outcomes) {
+      std::shared_ptr<Segment> segment;
+      if (!store.log().Find(outcome.log_offset, &segment).ok()) return false;
+      Sent sent{outcome.log_offset, outcome.queue_offset, std::string(static_cast<size_t>(outcome.size), '\0')};
+      segment->CopyOut(outcome.log_offset - segment->from(), sent.record.data(), sent.record.size());
+      sent_.push_back(std::move(sent));
+    }
+    return true;
+  }
+
+  // Opens one state of the disk behind a cut, as a machine would after it.
+  bool Judge(const PowerCut& cut, int generation, uint64_t state, size_t* count = nullptr) {
+    states_++;
+    const std::string place = "generation " + std::to_string(generation) + ", cut before operation " +
+                              std::to_string(cut.operation) + ", state " + std::to_string(state);
+    const std::string directory = scratch_ / "state";
+    std::filesystem::remove_all(directory);
+    cut.Build(directory, state);
+    size_t least = 0, held = 0;
+    while (least < sent_.size() && EndOf(least) <= cut.acknowledged) least++;
+    StoreOptions options = options_;
+    options.root = directory + "/store";
+    Status status;
+    PowerCutFileSystem files(directory, {});  // real files, without the wait for real syncs
+    std::shared_ptr<Store> store = OpenStore(options, &status, &files);
+    std::string wrong = store ? Compare(*store, sent_, least, static_cast<size_t>(cut.begun), &held)
+                              : "open fails: " + status.message() + " " + status.path();
+    if (count != nullptr) *count = held;
+    if (wrong.empty() && state % 4 == 0) {  // it goes on, and once closed it is whole
+      std::vector<Sent> sent(sent_.begin(), sent_.begin() + static_cast<ptrdiff_t>(held));
+      const int64_t begun = begun_;
+      sent.swap(sent_);
+      if (!Append(*store, 3)) wrong = "an append after recovery failed";
+      if (wrong.empty() && !store->Close().ok()) wrong = "close after recovery failed";
+      store.reset();
+      if (wrong.empty()) store = OpenStore(options, &status, &files);
+      if (wrong.empty() && !store) wrong = "open after close fails: " + status.message();
+      if (wrong.empty() && store->recovery().torn_offset >= 0) wrong = "a closed store was torn";
+      if (wrong.empty()) wrong = Compare(*store, sent_, sent_.size(), sent_.size(), &held);
+      if (!wrong.empty()) wrong = "going on: " + wrong;
+      sent.swap(sent_);
+      begun_ = begun;
+    }
+    if (wrong.empty()) return true;
+    if (lie_ == PowerCutFileSystem::Lie::kNone) {
+      const std::string kept = "/tmp/millrace-power-cut-" + std::to_string(seed_);
+      store.reset();
+      std::filesystem::remove_all(kept);
+      cut.Build(kept, state);
+      std::printf("  the disk is kept in %s; flush %s\n", kept.c_str(), options_.synchronous_flush ? "sync" : "async");
+    }
+    return Fail(wrong, place);
+  }
+
+  const uint64_t seed_;
+  const PowerCutFileSystem::Lie lie_;
+  std::mt19937_64 random_;
+  Folder scratch_;
+  StoreOptions options_;
+  int topics_, queues_, max_body_, max_properties_;
+  AppendBuffer buffer_;
+  std::atomic<Store*> store_{nullptr};  // while it is worked on; read by its own threads
+  std::vector<Sent> sent_;
+  int64_t number_ = 0;
+  std::atomic<int64_t> acknowledged_{0}, begun_{0};
+  int states_ = 0;
+  std::string failure_, failure_place_;
+};
+
+uint64_t Setting(const char* name, uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr || *text == 0 ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+uint64_t FirstSeed() { return Setting("MILLRACE_SEED", std::random_device()() % 1000000000); }
+
+}  // namespace
+
+TEST("after a power cut everything acknowledged is there, and nothing that was not sent") {
+  const int wanted = static_cast<int>(Setting("MILLRACE_POWER_CUTS", 1000));
+  uint64_t seed = FirstSeed();
+  std::printf("  %d states from MILLRACE_SEED=%llu on\n", wanted, static_cast<unsigned long long>(seed));
+  for (int states = 0, failed = 0; states < wanted && failed < 5; seed++) {
+    Run run(seed, PowerCutFileSystem::Lie::kNone);
+    run.Go(wanted - states);
+    states += std::max(1, run.states());
+    if (run.failure().empty()) continue;
+    failed++;
+    Fail(__FILE__, __LINE__, run.failure_place() + ": " + run.failure());
+  }
+}
+
+// The simulation must see what it is there for.
+TEST("a sync of a file or of a folder that only says so is noticed after a power cut") {
+  for (const auto lie : {PowerCutFileSystem::Lie::kSyncData, PowerCutFileSystem::Lie::kSyncDirectory}) {
+    bool noticed = false;
+    for (uint64_t seed = 1; seed <= 5 && !noticed; seed++) {
+      Run run(seed, lie);
+      run.Go(60);
+      noticed = !run.failure().empty();
+    }
+    CHECK(noticed);
+  }
+}
+
+}  // namespace millrace::test
