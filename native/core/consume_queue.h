@@ -15,6 +15,7 @@
 #include <shared_mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -123,8 +124,9 @@ class ConsumeQueue {
   class SpinLock {
    public:
     void lock() {
-      while (flag_.exchange(true, std::memory_order_acquire)) {
-      }
+      // Held for a copy of some units; who waits longer waits for a thread that has lost its processor.
+      for (int turns = 0; flag_.exchange(true, std::memory_order_acquire); turns++)
+        if (turns > 64) std::this_thread::yield();
     }
     void unlock() { flag_.store(false, std::memory_order_release); }
 

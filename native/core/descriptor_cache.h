@@ -31,11 +31,18 @@ class DescriptorCache {
     int64_t file;
     bool operator==(const Key&) const = default;
   };
-  Status Get(const Key& key, const std::function<std::string()>& path, bool writable, std::shared_ptr<Holder>* out);
+  template <typename PathOf>
+  Status Get(const Key& key, const PathOf& path, bool writable, std::shared_ptr<Holder>* out) {
+    std::lock_guard lock(mutex_);
+    return Find(key, out) ? Status::Ok() : Open(key, path(), writable, out);
+  }
   void Drop(const Key& key);
   void Clear();
 
  private:
+  bool Find(const Key& key, std::shared_ptr<Holder>* out);
+  Status Open(const Key& key, const std::string& path, bool writable, std::shared_ptr<Holder>* out);
+
   struct KeyHash {
     size_t operator()(const Key& key) const {
       return std::hash<const void*>()(key.queue) * 31 + static_cast<size_t>(key.file);

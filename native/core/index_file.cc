@@ -88,6 +88,8 @@ Status IndexFile::Create(const std::string& birth_path) {
   // The slots are touched at random from the first entry on: all of their blocks at once.
   const int64_t slots_end = kIndexHeaderBytes + kIndexSlotBytes * sizes_.slots;
   if (status.ok()) status = files_->Reserve(fd_, 0, slots_end);
+  // A name that reached the disk before the length would be a file that nobody opens.
+  if (status.ok()) status = files_->SyncFile(fd_);
   reserved_ = slots_end;
   if (status.ok()) status = Map();
   if (!status.ok()) {

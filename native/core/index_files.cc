@@ -151,7 +151,8 @@ Status IndexFiles::RemoveAll() {
     for (const auto& entry : entries)
       if (entry.kind == DirectoryEntry::Kind::kFile)
         MILLRACE_RETURN_IF_ERROR(files_->Unlink(options_.paths.index + "/" + entry.name));
-    directory_dirty_ = true;
+    // Before there are new ones: a power cut must not bring the old ones back beside them.
+    if (!entries.empty()) MILLRACE_RETURN_IF_ERROR(files_->SyncDirectory(options_.paths.index));
   }
   std::lock_guard lock(mutex_);
   list_.clear();

@@ -43,6 +43,9 @@ Status Recovery::PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueU
   QueueState* state = nullptr;
   MILLRACE_RETURN_IF_ERROR(StateOf(queue, &state));
   if (state->gap && !whole_log) return Status::Ok();
+  // Retention takes a queue's file after the records that it points to: what the log still has was lost in front.
+  if (!state->gap && !state->writing && queue->has_files() && queue_offset < queue->files_begin())
+    return MarkGap(*state, "its first file is missing");
   if (queue_offset < state->cursor) return Status::Ok();  // there already, or a number given twice: the first one holds
   if (!state->writing) {
     QueueUnit old{};

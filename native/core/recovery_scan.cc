@@ -9,6 +9,25 @@ namespace millrace {
 
 namespace {
 
+// A record's checksum covers its body alone. What a power cut did not let reach the disk reads as zeros, a sector at a
+// time; property strings have none.
+bool MissesSector(std::string_view properties, int64_t file_offset) {
+  constexpr int64_t kSectorBytes = 512;
+  while (!properties.empty()) {
+    const auto part = static_cast<size_t>(kSectorBytes - file_offset % kSectorBytes);
+    const std::string_view piece = properties.substr(0, part);
+    if (piece.find_first_not_of('\0') == std::string_view::npos) return true;
+    properties.remove_prefix(piece.size());
+    file_offset += static_cast<int64_t>(piece.size());
+  }
+  return false;
+}
+
+}  // namespace
+
+
+namespace {
+
 // A log that millrace did not write last is read whole, so that queues and index can be held against it, up to this
 // size; beyond it as much as Java reads.
 constexpr int64_t kReadWholeBytes = int64_t{2} << 30;
@@ -112,6 +131,10 @@ Status Recovery::Scan() {
   report_.ours = in_.has_position;
   report_.scanned_from = from;
 
+  // After a crash, what no sync covered.
+  const auto in_doubt = [&](int64_t offset) {
+    return !in_.clean && offset >= (in_.has_position ? in_.position.synced : 0);
+  };
   int64_t at = from, last_timestamp = 0, reported = from;
   Found found = Found::kEnd;
   std::string reason;
@@ -138,6 +161,12 @@ Status Recovery::Scan() {
       continue;
     }
     if (found != Found::kRecord) break;
+    if (in_doubt(at) && MissesSector(view.properties, file_offset + view.size -
+                                                          static_cast<int64_t>(view.properties.size()))) {
+      found = Found::kCut;
+      reason = "a record whose properties never reached the disk";
+      break;
+    }
     last_timestamp = report_.last_timestamp = view.store_timestamp;
     report_.records++;
     at += view.size;

@@ -21,13 +21,15 @@ namespace {
 
 constexpr const char* kPart = "MILLRACE_GUARD_PART";
 constexpr int kHandledElsewhere = 42;
+const auto kPage = static_cast<size_t>(sysconf(_SC_PAGESIZE));
 
 // A mapping whose second page has no file behind it.
 volatile uint8_t* ShortMapping(const std::string& path) {
   int fd = -1;
   uint8_t* base = nullptr;
-  if (!PosixFileSystem()->Open(path, OpenMode::kCreate, &fd).ok() || !PosixFileSystem()->SetLength(fd, 4096).ok() ||
-      !PosixFileSystem()->Map(fd, 8192, false, &base).ok())
+  if (!PosixFileSystem()->Open(path, OpenMode::kCreate, &fd).ok() ||
+      !PosixFileSystem()->SetLength(fd, static_cast<int64_t>(kPage)).ok() ||
+      !PosixFileSystem()->Map(fd, 2 * kPage, false, &base).ok())
     _exit(1);
   return base;
 }
@@ -53,9 +55,9 @@ int RunPart(const char* test, const char* part) {
   volatile uint8_t* ours = ShortMapping(scratch / "ours");
   volatile uint8_t* others = ShortMapping(scratch / "others");
   MappingGuard guard;
-  if (!guard.Add(const_cast<const uint8_t*>(ours), 8192) || ours[5000] != 0 || !guard.damaged()) _exit(2);
+  if (!guard.Add(const_cast<const uint8_t*>(ours), 2 * kPage) || ours[kPage + 1000] != 0 || !guard.damaged()) _exit(2);
   std::filesystem::remove_all(scratch / "");
-  (void)others[5000];
+  (void)others[kPage + 1000];
   _exit(3);
 }
 

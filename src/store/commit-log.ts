@@ -16,7 +16,7 @@ export interface LogStatistics {
   readonly syncMilliseconds: number
   /** Bytes of pages made present ahead of the writer. */
   readonly populatedBytes: number
-  /** Commits that were copied into the mapping, and those that were written by pwrite. */
+  /** Records encoded into the mapping, and those gathered and written by pwrite. */
   readonly copied: number
   readonly written: number
   /** Pages that a sync protected again before the writer came to them: each costs it a fault. */
