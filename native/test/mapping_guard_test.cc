@@ -27,9 +27,9 @@ const auto kPage = static_cast<size_t>(sysconf(_SC_PAGESIZE));
 volatile uint8_t* ShortMapping(const std::string& path) {
   int fd = -1;
   uint8_t* base = nullptr;
-  if (!PosixFileSystem()->Open(path, OpenMode::kCreate, &fd).ok() ||
-      !PosixFileSystem()->SetLength(fd, static_cast<int64_t>(kPage)).ok() ||
-      !PosixFileSystem()->Map(fd, 2 * kPage, false, &base).ok())
+  FileSystem& files = *PosixFileSystem();
+  if (!files.Open(path, OpenMode::kCreate, &fd).ok() || !files.SetLength(fd, static_cast<int64_t>(2 * kPage)).ok() ||
+      !files.Map(fd, 2 * kPage, false, &base).ok() || !files.SetLength(fd, static_cast<int64_t>(kPage)).ok())
     _exit(1);
   return base;
 }

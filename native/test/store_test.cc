@@ -1,6 +1,7 @@
 #include "../core/store.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -268,19 +269,20 @@ TEST("several threads append while others read, and every record is whole") {
 TEST("a page that can't be read marks its mapping and does not end the process") {
   Scratch scratch;
   const std::string path = scratch / "file";
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   int fd = -1;
   CHECK(PosixFileSystem()->Open(path, OpenMode::kCreate, &fd).ok());
-  CHECK(PosixFileSystem()->SetLength(fd, 8192).ok());
+  CHECK(PosixFileSystem()->SetLength(fd, static_cast<int64_t>(2 * page)).ok());
   uint8_t* base = nullptr;
-  CHECK(PosixFileSystem()->Map(fd, 8192, false, &base).ok());
+  CHECK(PosixFileSystem()->Map(fd, 2 * page, false, &base).ok());
   MappingGuard guard;
-  CHECK(guard.Add(base, 8192));
-  CHECK(PosixFileSystem()->SetLength(fd, 4096).ok());  // somebody shortens the file
+  CHECK(guard.Add(base, 2 * page));
+  CHECK(PosixFileSystem()->SetLength(fd, static_cast<int64_t>(page)).ok());  // somebody shortens the file
   MappingGuard::PrepareThread();
-  CHECK_EQ(static_cast<int>(*static_cast<volatile uint8_t*>(base + 5000)), 0);
+  CHECK_EQ(static_cast<int>(*static_cast<volatile uint8_t*>(base + page + 1000)), 0);
   CHECK(guard.damaged());
   guard.Remove();
-  PosixFileSystem()->Unmap(base, 8192);
+  PosixFileSystem()->Unmap(base, 2 * page);
   PosixFileSystem()->Close(fd);
 }
 
