@@ -22,6 +22,14 @@ void PositionKeeper::CutAt(int64_t end) {
   position_.dispatched = std::min(position_.dispatched, end);
 }
 
+Status PositionKeeper::Retract() {
+  if (position_.dispatched == 0) return Status::Ok();
+  Position position = position_;
+  position.dispatched = 0;
+  position.clean = false;
+  return Write(position);
+}
+
 void PositionKeeper::Start() {
   listener_ = flusher_->AddListener([this] { Note(); });
   thread_ = std::thread([this] { Run(); });

@@ -58,6 +58,9 @@ class Recovery {
     bool read_only;
     bool rebuild_index;
     std::function<void(int64_t done, int64_t total)> on_progress;
+    // Called before queues or index that the last checkpoint vouches for are taken down: a crash in the middle must not
+    // find it vouching for what is there by then.
+    std::function<Status()> before_rebuild;
   };
   Recovery(Input input, RecoveryReport* report) : in_(std::move(input)), report_(*report) {}
 

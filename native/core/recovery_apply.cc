@@ -42,7 +42,6 @@ Status Recovery::PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueU
                          int64_t store_timestamp, bool whole_log) {
   QueueState* state = nullptr;
   MILLRACE_RETURN_IF_ERROR(StateOf(queue, &state));
-  if (state->gap && !whole_log) return Status::Ok();
   // Retention takes a queue's file after the records that it points to: what the log still has was lost in front.
   if (!state->gap && !state->writing && queue->has_files() && queue_offset < queue->files_begin())
     return MarkGap(*state, "its first file is missing");
@@ -99,7 +98,7 @@ Status Recovery::DispatchRecord(const RecordView& view, int64_t at, bool whole_l
                        in_.rules->TagCode(view.topic, properties.tags, properties.delay, view.store_timestamp)};
   if (EntersQueue(view.sys_flag)) {
     ConsumeQueue* queue = in_.queues->GetOrMake(view.topic, view.queue_id);
-    if (queue != nullptr && (!only_gaps || HasGap(queue)))
+    if (queue != nullptr && only_gaps == HasGap(queue))
       MILLRACE_RETURN_IF_ERROR(PutUnit(queue, view.queue_offset, unit, delayed, view.store_timestamp, whole_log));
     if (!properties.multi_dispatch.empty()) {
       for (const auto& side : in_.rules->SideQueues(properties, view.queue_id)) {
@@ -108,7 +107,7 @@ Status Recovery::DispatchRecord(const RecordView& view, int64_t at, bool whole_l
             known != nullptr || !in_.rules->multi_dispatch() ? known : in_.queues->GetOrMake(side.topic, side.queue_id);
         if (target == nullptr) continue;
         const QueueUnit plain{at, view.size, properties.tags.empty() ? 0 : JavaHash(properties.tags)};
-        if (!only_gaps || HasGap(target))
+        if (only_gaps == HasGap(target))
           MILLRACE_RETURN_IF_ERROR(PutUnit(target, side.queue_offset, plain, false, 0, whole_log));
       }
     }
@@ -170,6 +169,7 @@ Status Recovery::Apply() {
     if (in_.rebuild_index || (in_.has_table && in_.table.index_end >= 0 &&
                               (index_end < in_.table.index_end || index_end >= end_ ||
                                static_cast<int64_t>(in_.index->files().size()) < in_.table.index_files))) {
+      MILLRACE_RETURN_IF_ERROR(in_.before_rebuild());
       MILLRACE_RETURN_IF_ERROR(in_.index->RemoveAll());
       index_from = LogMin();
       index_whole = !whole_log_;
@@ -209,6 +209,7 @@ Status Recovery::Apply() {
   bool gaps = false;
   for (auto& [queue, state] : states_) {
     if (!state.gap) continue;
+    if (!gaps) MILLRACE_RETURN_IF_ERROR(in_.before_rebuild());
     gaps = true;
     state.window_count = 0;
     state.writing = false;

@@ -10,23 +10,19 @@ namespace millrace {
 namespace {
 
 // A record's checksum covers its body alone. What a power cut did not let reach the disk reads as zeros, a sector at a
-// time; property strings have none.
-bool MissesSector(std::string_view properties, int64_t file_offset) {
+// time; no sector that topic or properties reach into holds nothing else.
+bool MissesSector(const Segment& segment, int64_t file_offset, const RecordView& view) {
   constexpr int64_t kSectorBytes = 512;
-  while (!properties.empty()) {
-    const auto part = static_cast<size_t>(kSectorBytes - file_offset % kSectorBytes);
-    const std::string_view piece = properties.substr(0, part);
-    if (piece.find_first_not_of('\0') == std::string_view::npos) return true;
-    properties.remove_prefix(piece.size());
-    file_offset += static_cast<int64_t>(piece.size());
+  static const uint8_t zeros[kSectorBytes] = {};
+  const int64_t from = reinterpret_cast<const uint8_t*>(view.topic.data()) - segment.base();
+  // A record without properties may well end in two zeros, their length.
+  const int64_t end = file_offset + view.size - (view.properties.empty() ? 2 : 0);
+  for (int64_t at = (from + kSectorBytes - 1) / kSectorBytes * kSectorBytes; at < end; at += kSectorBytes) {
+    const auto bytes = static_cast<size_t>(std::min(kSectorBytes, segment.bytes() - at));
+    if (memcmp(segment.base() + at, zeros, bytes) == 0) return true;
   }
   return false;
 }
-
-}  // namespace
-
-
-namespace {
 
 // A log that millrace did not write last is read whole, so that queues and index can be held against it, up to this
 // size; beyond it as much as Java reads.
@@ -161,8 +157,7 @@ Status Recovery::Scan() {
       continue;
     }
     if (found != Found::kRecord) break;
-    if (in_doubt(at) && MissesSector(view.properties, file_offset + view.size -
-                                                          static_cast<int64_t>(view.properties.size()))) {
+    if (in_doubt(at) && MissesSector(*segment, file_offset, view)) {
       found = Found::kCut;
       reason = "a record whose properties never reached the disk";
       break;

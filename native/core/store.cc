@@ -165,10 +165,11 @@ Status Store::Recover(bool log_exists) {
   }());
 
   report_.clean_before = !abort_exists;
-  Recovery recovery({files_, &log_, &queues_, &index_, &rules_, !abort_exists, has_position, position, checkpoint,
-                     has_table, std::move(table), options_.check_crc, options_.on_corruption, read_only_,
-                     options_.rebuild_index, options_.on_progress},
-                    &report_);
+  Recovery recovery(
+      {files_, &log_, &queues_, &index_, &rules_, !abort_exists, has_position, position, checkpoint, has_table,
+       std::move(table), options_.check_crc, options_.on_corruption, read_only_, options_.rebuild_index,
+       options_.on_progress, [&] { return has_position && !read_only_ ? position_.Retract() : Status::Ok(); }},
+      &report_);
   MILLRACE_RETURN_IF_ERROR(recovery.Scan());
   if (report_.corrupt && options_.on_corruption == OnCorruption::kReadOnly && !read_only_)
     return Status::Error(Code::kCorruptLog, "opens only for reading", paths_.root, report_.torn_offset);

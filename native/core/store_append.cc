@@ -121,7 +121,7 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
   }
   PreparedRecords records(*buffer, messages, now);
   bool poisoned = false;
-  const Status status = log_.Write(&records, buffer->placements.data(), accepted, &poisoned);
+  Status status = log_.Write(&records, buffer->placements.data(), accepted, &poisoned);
   if (!status.ok()) {
     for (const AppendBuffer::Prepared& prepared : buffer->prepared)
       queues[prepared.message]->set_next_offset(queues[prepared.message]->max_offset());

@@ -116,7 +116,7 @@ Status Store::Pull(const PullRequest& request, PullOutcome* outcome) {
                   request.tags != nullptr
                       ? int64_t{128}
                       : std::max<int64_t>(1, request.max_messages + 1 - static_cast<int64_t>(outcome->ranges.size()))});
-    const Status read = queue->Read(offset, wanted, units, &got, request.cached_only);
+    Status read = queue->Read(offset, wanted, units, &got, request.cached_only);
     // A file that is gone holds as little as one that is cut short.
     if (!read.ok() && read.error_number() != ENOENT) return read;
     if (got < 0) {

@@ -182,7 +182,7 @@ struct PartHandle {
   const std::string path;
   bool wrapped = false, cleaned = false;
 
-  static napi_value Wrap(napi_env env, std::shared_ptr<Part> part) {
+  static napi_value Wrap(napi_env env, const std::shared_ptr<Part>& part) {
     auto* handle = new PartHandle{env, part, part->options().path};
     napi_value object = Object(env);
     napi_type_tag_object(env, object, &kPartTag);
