@@ -80,7 +80,11 @@ TEST(
   }
   CHECK_EQ(RunPart(kTest, "plain"), kHandledElsewhere);
   CHECK_EQ(RunPart(kTest, "info"), kHandledElsewhere);
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+  CHECK(RunPart(kTest, "none") != 0);  // the sanitizer's own handler was there before, and ends the process its way
+#else
   CHECK_EQ(RunPart(kTest, "none"), -SIGBUS);
+#endif
 }
 
 }  // namespace millrace::test
