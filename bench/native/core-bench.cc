@@ -157,7 +157,7 @@ struct Bench {
       request.queue = queue;
       request.max_messages = 32;
       request.max_bytes = 1 << 20;
-      request.touch_records = copied;
+      request.copied = copied;
       request.cached_only = true;
       for (;;) {
         PullOutcome outcome;
@@ -165,7 +165,7 @@ struct Bench {
         if (outcome.status != PullStatus::kFound) break;
         if (copied) {
           if (static_cast<int64_t>(out->size()) < outcome.bytes) out->resize(static_cast<size_t>(outcome.bytes));
-          Check(store->CopyRanges(outcome.ranges, out->data()));
+          Check(store->CopyPulled(request, &outcome, out->data()));
         }
         pulled += outcome.ranges.size();
         request.offset = outcome.next_offset;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -20,6 +21,12 @@ namespace millrace {
 struct Placement {
   int32_t size = 0;
   int64_t log_offset = 0;
+};
+
+struct LogPiece {
+  int64_t start = 0;  // log offset of the first byte: behind a blank record, where the asked one lay before it
+  int64_t next = 0;   // where the next piece begins
+  std::vector<uint8_t> bytes;
 };
 
 // The records of an append: each encodes itself where it is to lie.
@@ -82,6 +89,11 @@ class CommitLog {
   // -------------------------------------------------------------------------------------------------------------------------
   // The segment that holds a log offset, opened; null when there is none.
   Status Find(int64_t log_offset, std::shared_ptr<Segment>* out) const;
+  // At most `limit` bytes from an offset on; they end where their segment ends, or at `end`.
+  Status Copy(int64_t log_offset, int64_t limit, int64_t end, std::vector<uint8_t>* bytes) const;
+  // Whole records of one segment that lie below `end`: up to `limit` bytes, and one whatever its size. None at the end.
+  // kCorruptLog where no record begins.
+  Status CopyRecords(int64_t log_offset, int64_t limit, int64_t end, LogPiece* piece) const;
   static std::shared_ptr<Segment> FindIn(const SegmentList& segments, int64_t log_offset, int64_t segment_bytes);
 
   // -- syncing
@@ -104,7 +116,7 @@ class CommitLog {
   int64_t written_appends() const { return written_.load(std::memory_order_relaxed); }
 
  private:
-  Status Adopt(std::shared_ptr<Segment> segment);
+  void Adopt(std::shared_ptr<Segment> segment);
   Status EnsureSegment(int64_t from);
   Status WriteBytes(Segment& segment, int64_t file_offset, const uint8_t* bytes, size_t count);
   Status WriteRecords(Segment& segment, RecordSource* source, const Placement* placements, size_t from, size_t to);
@@ -113,6 +125,9 @@ class CommitLog {
   void Undo(int64_t from, int64_t to, bool* poisoned);
   Status ZeroBehind(int64_t end);
   Status SyncNames();
+  // The parts of [from, to) that lie in one segment each.
+  Status ForEachPiece(int64_t from, int64_t to,
+                      const std::function<Status(Segment&, int64_t file_offset, int64_t bytes)>& visit);
 
   FileSystem* const files_;
   const Options options_;

@@ -171,7 +171,12 @@ IndexFile::Entry IndexFile::ReadEntry(int32_t number) const {
   return {GetI32(entry), GetI64(entry + 4), GetI32(entry + 12), GetI32(entry + 16)};
 }
 
-void IndexFile::Query(int32_t hash, size_t limit, int64_t begin, int64_t end, std::vector<int64_t>* out) const {
+Status IndexFile::Readable() const {
+  return guard_.damaged() ? Status::Error(Code::kPageUnreadable, "a page of the index can't be read", path_)
+                          : Status::Ok();
+}
+
+Status IndexFile::Query(int32_t hash, size_t limit, int64_t begin, int64_t end, std::vector<int64_t>* out) const {
   const auto count = static_cast<int32_t>(Load32(base_ + 36));
   auto number = static_cast<int32_t>(Load32(SlotAt(hash)));
   const int64_t base_time = begin_timestamp();
@@ -185,6 +190,7 @@ void IndexFile::Query(int32_t hash, size_t limit, int64_t begin, int64_t end, st
     if (entry.previous >= number || time < begin) break;
     number = entry.previous;
   }
+  return Readable();
 }
 
 Status IndexFile::CutBack(int64_t log_offset) {
@@ -215,7 +221,7 @@ Status IndexFile::CutBack(int64_t log_offset) {
     Store64(base_ + 8, static_cast<uint64_t>(begin_timestamp() + static_cast<int64_t>(last.seconds) * 1000));
     Store64(base_ + 24, static_cast<uint64_t>(last.log_offset));
   }
-  if (damaged()) return Status::Error(Code::kPageUnreadable, "a page of the index can't be read", path_);
+  MILLRACE_RETURN_IF_ERROR(Readable());
   return Status::Ok();
 }
 

@@ -67,13 +67,14 @@ class IndexFile {
 
   // Log offsets whose entry has this hash and whose time lies in [begin, end], newest first, appended to *out until it
   // holds `limit`.
-  void Query(int32_t hash, size_t limit, int64_t begin, int64_t end, std::vector<int64_t>* out) const;
+  Status Query(int32_t hash, size_t limit, int64_t begin, int64_t end, std::vector<int64_t>* out) const;
 
   // Keeps the entries that point below `log_offset` and makes slots and header anew from them: right whatever a crash
   // left behind them.
   Status CutBack(int64_t log_offset);
   Status Sync();
-  bool damaged() const { return guard_.damaged(); }
+  // kPageUnreadable once a page of it could not be read: what was read since is in doubt.
+  Status Readable() const;
   const uint8_t* base() const { return base_; }
 
   struct Entry {
@@ -141,9 +142,9 @@ class IndexFiles {
 
   // -- any thread
   // ----------------------------------------------------------------------------------------------------------------------
-  // At most `limit` log offsets, newest first.
-  std::vector<int64_t> Query(std::string_view topic, std::string_view key, size_t limit, int64_t begin,
-                             int64_t end) const;
+  // Appends log offsets, newest first, until *out has `limit`.
+  Status Query(std::string_view topic, std::string_view key, size_t limit, int64_t begin, int64_t end,
+               std::vector<int64_t>* out) const;
   std::vector<std::shared_ptr<IndexFile>> files() const;
 
  private:

@@ -192,18 +192,17 @@ std::vector<std::shared_ptr<IndexFile>> IndexFiles::files() const {
   return list_;
 }
 
-std::vector<int64_t> IndexFiles::Query(std::string_view topic, std::string_view key, size_t limit, int64_t begin,
-                                       int64_t end) const {
-  std::vector<int64_t> offsets;
+Status IndexFiles::Query(std::string_view topic, std::string_view key, size_t limit, int64_t begin, int64_t end,
+                         std::vector<int64_t>* out) const {
   const int32_t hash = IndexKeyHash(topic, key);
   const auto list = files();
-  for (auto it = list.rbegin(); it != list.rend() && offsets.size() < limit; ++it) {
+  for (auto it = list.rbegin(); it != list.rend() && out->size() < limit; ++it) {
     const IndexFile& file = **it;
     const int64_t first = file.begin_timestamp(), last = file.end_timestamp();
-    if (first <= end && last >= begin) file.Query(hash, limit, begin, end, &offsets);
+    if (first <= end && last >= begin) MILLRACE_RETURN_IF_ERROR(file.Query(hash, limit, begin, end, out));
     if (first < begin) break;
   }
-  return offsets;
+  return Status::Ok();
 }
 
 }  // namespace millrace

@@ -19,6 +19,7 @@ Status Recovery::WalkLog(int64_t from, int64_t to, const std::function<Status(co
     if (!segment) return Status::Ok();
     const int64_t file_offset = at - segment->from();
     const RecordView view = CheckRecord(segment->base() + file_offset, segment->bytes() - file_offset, at, false);
+    MILLRACE_RETURN_IF_ERROR(segment->Readable(at));
     if (view.found == Found::kBlank) {
       at = segment->end();
       continue;

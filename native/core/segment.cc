@@ -36,6 +36,12 @@ Status Segment::Open() {
   return Status::Ok();
 }
 
+Status Segment::Readable(int64_t log_offset) const {
+  if (!damaged()) [[likely]]
+    return Status::Ok();
+  return Status::Error(Code::kPageUnreadable, "a page of the segment can't be read", path_, log_offset);
+}
+
 Status Segment::ReserveUpTo(int64_t file_offset) {
   if (file_offset <= reserved.load(std::memory_order_acquire)) return Status::Ok();
   std::lock_guard lock(reserve_mutex);

@@ -35,12 +35,13 @@ class Segment {
   uint8_t* base() const { return base_.load(std::memory_order_acquire); }
   int fd() const { return fd_; }
   bool damaged() const { return guard_.damaged(); }
+  // After the mapping was read or written: kPageUnreadable once a page of it could not be, and what was read is then to
+  // be thrown away.
+  Status Readable(int64_t log_offset) const;
 
-  // Copies out of the mapping; false when a page of the segment could not be read, whatever was copied is then to be
-  // thrown away.
-  bool CopyOut(int64_t file_offset, void* to, size_t bytes) const {
+  Status CopyOut(int64_t file_offset, void* to, size_t bytes) const {
     memcpy(to, base() + file_offset, bytes);
-    return !damaged();
+    return Readable(from_ + file_offset);
   }
 
   // Bytes from the start of the file that have disk blocks. Moved by the keeper, or by the writer in its stead.

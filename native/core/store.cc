@@ -2,10 +2,8 @@
 // store_checkpoint.cc.
 #include "store.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdlib>
+#include <ctime>
 
 namespace millrace {
 
@@ -37,25 +35,6 @@ IndexFiles::Options IndexOptions(const StoreOptions& options, const StorePaths& 
   return out;
 }
 
-// The length of the first file with a segment's name below `directory`, 0 when there is none. Nothing is judged here:
-// loading does that.
-int64_t FoundLength(FileSystem* files, const std::string& directory, int depth) {
-  std::vector<DirectoryEntry> entries;
-  if (!files->List(directory, &entries).ok()) return 0;
-  for (const auto& entry : entries) {
-    const std::string path = directory + "/" + entry.name;
-    int64_t from = 0;
-    if (depth > 0 && entry.kind == DirectoryEntry::Kind::kDirectory) {
-      if (const int64_t bytes = FoundLength(files, path, depth - 1); bytes > 0) return bytes;
-    } else if (depth == 0 && entry.kind == DirectoryEntry::Kind::kFile && ParseSegmentName(entry.name, &from)) {
-      FileInfo info;
-      bool exists = false;
-      if (files->Stat(path, &info, &exists).ok() && exists && info.bytes > 0) return info.bytes;
-    }
-  }
-  return 0;
-}
-
 }  // namespace
 
 int64_t Store::NowMs() {
@@ -76,13 +55,7 @@ Store::Store(FileSystem* files, StoreOptions options, StorePaths paths)
       flusher_(&log_, options_.flush),
       position_(files, paths_, &flusher_) {}
 
-Store::~Store() {
-  StopThreads();
-  if (lock_fd_ >= 0) {
-    files_->Unlock(lock_fd_);
-    files_->Close(lock_fd_);
-  }
-}
+Store::~Store() { StopThreads(); }
 
 Status Store::Open(FileSystem* files, StoreOptions options, std::shared_ptr<Store>* out) {
   const auto started = std::chrono::steady_clock::now();
@@ -107,27 +80,10 @@ Status Store::Open(FileSystem* files, StoreOptions options, std::shared_ptr<Stor
                            options.root + "/" + entry.name);
 
   // The lock comes before anything is read: what another process is writing must not be judged.
-  int lock_fd = -1;
+  std::shared_ptr<StoreLock> lock;
   if (!options.read_only) {
-    MILLRACE_RETURN_IF_ERROR(files->Open(paths.lock, OpenMode::kCreate, &lock_fd));
-    bool taken = false;
-    int64_t holder = 0;
-    Status status = files->Lock(lock_fd, &taken, &holder);
-    if (status.ok() && !taken) {
-      if (holder == 0) {  // ours writes its process id behind Java's four bytes
-        char text[32] = {};
-        size_t got = 0;
-        if (files->Read(lock_fd, text, sizeof text - 1, 4, &got).ok()) holder = strtoll(text, nullptr, 10);
-      }
-      status = Status::Error(Code::kStoreLocked,
-                             holder > 0 ? "is open in process " + std::to_string(holder) : "is open elsewhere",
-                             options.root, holder);
-    }
-    if (!status.ok()) {
-      files->Close(lock_fd);
-      if (status.path().empty()) status.set_path(paths.lock);
-      return status;
-    }
+    lock = std::make_shared<StoreLock>();
+    MILLRACE_RETURN_IF_ERROR(lock->Take(files, paths.lock, options.root));
   }
 
   if (options.segment_bytes == 0) options.segment_bytes = log_exists ? FoundLength(files, paths.log, 0) : 0;
@@ -137,7 +93,7 @@ Status Store::Open(FileSystem* files, StoreOptions options, std::shared_ptr<Stor
   options.queue_file_bytes = (options.queue_file_bytes + kUnitBytes - 1) / kUnitBytes * kUnitBytes;
 
   std::shared_ptr<Store> store(new Store(files, std::move(options), std::move(paths)));
-  store->lock_fd_ = lock_fd;
+  store->lock_ = std::move(lock);
   MILLRACE_RETURN_IF_ERROR(store->Recover(log_exists));
   store->report_.milliseconds =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started).count();
@@ -189,7 +145,7 @@ Status Store::Recover(bool log_exists) {
       MILLRACE_RETURN_IF_ERROR(files_->Unlink(path));
       report_.leftovers.push_back(path);
     }
-    MILLRACE_RETURN_IF_ERROR(TakeLock());
+    MILLRACE_RETURN_IF_ERROR(lock_->Sign());
     // From here on files change: a crash in the middle must be seen as one.
     int fd = -1;
     MILLRACE_RETURN_IF_ERROR(files_->Open(paths_.abort, OpenMode::kCreate, &fd));
@@ -231,12 +187,6 @@ Status Store::Recover(bool log_exists) {
   }
   state_ = static_cast<int>(StoreState::kOpen);
   return Status::Ok();
-}
-
-Status Store::TakeLock() {
-  const std::string text = "lock" + std::to_string(getpid()) + "\n";
-  MILLRACE_RETURN_IF_ERROR(files_->SetLength(lock_fd_, 0));
-  return files_->Write(lock_fd_, text.data(), text.size(), 0);
 }
 
 Status Store::RemoveLeftovers() {
@@ -337,11 +287,7 @@ Status Store::Close() {
   }
   StopThreads();
   queues_.descriptors().Clear();
-  if (lock_fd_ >= 0) {
-    files_->Unlock(lock_fd_);
-    files_->Close(lock_fd_);
-    lock_fd_ = -1;
-  }
+  if (lock_) lock_->Release();
   state_ = static_cast<int>(StoreState::kClosed);
   close_done_ = true;
   return close_status_;

@@ -20,6 +20,7 @@
 #include "index_file.h"
 #include "position_keeper.h"
 #include "recovery.h"
+#include "store_lock.h"
 
 namespace millrace {
 
@@ -105,8 +106,9 @@ struct PullRequest {
   const std::vector<std::string>* tags =
       nullptr;  // null: all; compared by hash in the unit, then by the record's own tag
   const std::vector<int32_t>* tag_hashes = nullptr;
-  bool touch_records = true;  // false: ranges alone, the records are not looked at (unless tags must be compared)
-  bool cached_only = false;   // true: stop with `would_block` when a page would have to come from disk
+  bool copied =
+      true;  // CopyPulled() follows, which looks at the records; else only those are whose tags must be compared
+  bool cached_only = false;  // true: stop with `would_block` when a page would have to come from disk
 };
 
 struct PullRange {
@@ -178,17 +180,15 @@ class Store {
   int64_t visible_end() const;
   int64_t min_log_offset() const { return log_.min_offset(); }
   ConsumeQueue* FindQueue(std::string_view topic, int32_t queue_id) const { return queues_.Get(topic, queue_id); }
-  int64_t VisibleMaxOffset(ConsumeQueue* queue) const;
-  Status Pull(const PullRequest& request, PullOutcome* outcome);
-  // Copies the records of a pull back to back. kPageUnreadable when a page could not be read; the copy is then
-  // worthless.
-  Status CopyRanges(const std::vector<PullRange>& ranges, uint8_t* out) const;
+  // With `cached_only`, -1 when a page of the queue would have to come from disk.
+  int64_t VisibleMaxOffset(ConsumeQueue* queue, bool cached_only = false) const;
+  Status Pull(const PullRequest& request, PullOutcome* outcome) const;
+  // Copies the records of a pull that asked for it back to back into outcome->bytes bytes, and looks at the copies:
+  // what is no message of the queue, or has another tag, is left out, and the outcome says so.
+  Status CopyPulled(const PullRequest& request, PullOutcome* outcome, uint8_t* out) const;
   // Size of the whole record at `log_offset`, 0 when there is none. *cached = false when it would have to come from
   // disk and `cached_only` is set.
   Status RecordAt(int64_t log_offset, bool cached_only, int32_t* size, bool* cached) const;
-  // Whole records from `log_offset` on, up to `limit` bytes (one at least): how many bytes, and where the next read
-  // starts (over a segment's end).
-  Status LogRange(int64_t log_offset, int64_t limit, int64_t* start, int64_t* bytes, int64_t* next) const;
   bool Cached(int64_t log_offset, int64_t bytes) const;
   // Read-only stores: takes in what another process has appended.
   Status Refresh();
@@ -209,7 +209,6 @@ class Store {
   std::shared_ptr<FileSystem> kept_;  // first: destroyed after everything that uses it
   Store(FileSystem* files, StoreOptions options, StorePaths paths);
   Status Recover(bool log_exists);
-  Status TakeLock();
   Status RemoveLeftovers();
   Status WriteCheckpoints(bool closing);
   void RunHousekeeper();
@@ -231,7 +230,7 @@ class Store {
   Flusher flusher_;
   PositionKeeper position_;
   RecoveryReport report_;
-  int lock_fd_ = -1;
+  std::shared_ptr<StoreLock> lock_;  // none in a read-only store
 
   std::atomic<int> state_{static_cast<int>(StoreState::kOpening)};
   std::atomic<bool> poisoned_{false};

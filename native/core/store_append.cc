@@ -164,6 +164,18 @@ Status Store::AppendRaw(int64_t log_offset, const uint8_t* bytes, size_t count) 
   return Status::Ok();
 }
 
+namespace {
+
+// Another process's pwrite arrives front to back, and a record's properties are covered by no checksum: it is whole
+// when its last byte is there, or something behind it.
+bool StillComing(const RecordView& view, int64_t available) {
+  if (view.properties.empty() || view.properties.back() != 0) return false;
+  const auto* const end = reinterpret_cast<const uint8_t*>(view.properties.data() + view.properties.size());
+  return available - view.size < 8 || Get64(end) == 0;
+}
+
+}  // namespace
+
 // Dispatches the whole records in [from, to) and publishes behind each; stops before one that is not whole yet.
 Status Store::DispatchRange(int64_t from, int64_t to, int64_t* dispatched) {
   const auto segments = log_.segments();
@@ -175,11 +187,12 @@ Status Store::DispatchRange(int64_t from, int64_t to, int64_t* dispatched) {
     const int64_t at = from - segment->from();
     const RecordView view = CheckRecord(segment->base() + at, std::min(segment->bytes() - at, to - from), from, true);
     if (view.found == Found::kBlank) {
-      from = segment->end();
+      *dispatched = from = segment->end();
       log_.Publish(from);
       continue;
     }
-    if (view.found != Found::kRecord || segment->damaged()) break;
+    MILLRACE_RETURN_IF_ERROR(segment->Readable(from));
+    if (view.found != Found::kRecord || (read_only_ && StillComing(view, segment->bytes() - at))) break;
     const KnownProperties properties = ReadProperties(view.properties);
     const int64_t tag_code = rules_.TagCode(view.topic, properties.tags, properties.delay, view.store_timestamp);
     const auto put = [&](std::string_view topic, int32_t queue_id, int64_t queue_offset, int64_t code) -> Status {
@@ -210,8 +223,8 @@ Status Store::DispatchRange(int64_t from, int64_t to, int64_t* dispatched) {
     }
     for (const int32_t hash : hashes) index_.Put(hash, view.log_offset, view.store_timestamp);
     hashes.clear();
+    *dispatched = from;
   }
-  *dispatched = from;
   return Status::Ok();
 }
 

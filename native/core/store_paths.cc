@@ -77,4 +77,21 @@ Status CheckFolder(FileSystem* files, const std::string& path, bool make, bool* 
   return Status::Ok();
 }
 
+int64_t FoundLength(FileSystem* files, const std::string& directory, int depth) {
+  std::vector<DirectoryEntry> entries;
+  if (!files->List(directory, &entries).ok()) return 0;
+  for (const auto& entry : entries) {
+    const std::string path = directory + "/" + entry.name;
+    int64_t from = 0;
+    if (depth > 0 && entry.kind == DirectoryEntry::Kind::kDirectory) {
+      if (const int64_t bytes = FoundLength(files, path, depth - 1); bytes > 0) return bytes;
+    } else if (depth == 0 && entry.kind == DirectoryEntry::Kind::kFile && ParseSegmentName(entry.name, &from)) {
+      FileInfo info;
+      bool exists = false;
+      if (files->Stat(path, &info, &exists).ok() && exists && info.bytes > 0) return info.bytes;
+    }
+  }
+  return 0;
+}
+
 }  // namespace millrace

@@ -38,4 +38,8 @@ Status MakeFolders(FileSystem* files, const std::string& path);
 // Refuses a symbolic link, or a file where a folder belongs; makes the folder where it is missing and `make` is set.
 Status CheckFolder(FileSystem* files, const std::string& path, bool make, bool* exists);
 
+// The length of the first file with a segment's name in `directory`, or `depth` folders below it; 0 when there is none.
+// Nothing is judged here: loading does that.
+int64_t FoundLength(FileSystem* files, const std::string& directory, int depth);
+
 }  // namespace millrace

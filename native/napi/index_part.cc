@@ -25,11 +25,6 @@ class IndexPart : public Part {
 
  protected:
   virtual Status PutEntry(int32_t hash, int64_t log_offset, int64_t store_timestamp, bool* put) = 0;
-
-  static Status Readable(const IndexFile& file) {
-    return file.damaged() ? Status::Error(Code::kPageUnreadable, "a page of the index can't be read", file.path())
-                          : Status::Ok();
-  }
 };
 
 class IndexFilePart : public IndexPart {
@@ -41,8 +36,7 @@ class IndexFilePart : public IndexPart {
 
   Status Query(std::string_view topic, std::string_view key, size_t limit, int64_t begin, int64_t end,
                std::vector<int64_t>* offsets) const override {
-    file_->Query(IndexKeyHash(topic, key), limit, begin, end, offsets);
-    return Readable(*file_);
+    return file_->Query(IndexKeyHash(topic, key), limit, begin, end, offsets);
   }
 
   // Header, and behind it the entries from `from` on: a small index file without slots.
@@ -54,7 +48,7 @@ class IndexFilePart : public IndexPart {
     out->assign(base, base + kIndexHeaderBytes);
     const uint8_t* const entries = base + kIndexHeaderBytes + kIndexSlotBytes * sizes().slots + kIndexEntryBytes * from;
     out->insert(out->end(), entries, entries + kIndexEntryBytes * count);
-    return Readable(*file_);
+    return file_->Readable();
   }
 
  protected:
@@ -82,7 +76,7 @@ class IndexFilePart : public IndexPart {
     if (file_->full()) return Status::Ok();
     MILLRACE_RETURN_IF_ERROR(file_->Reserve(1));
     *put = file_->Put(hash, log_offset, store_timestamp);
-    return Readable(*file_);
+    return file_->Readable();
   }
 
   Status Sync() override { return file_->Sync(); }
@@ -99,9 +93,7 @@ class IndexFilesPart : public IndexPart {
 
   Status Query(std::string_view topic, std::string_view key, size_t limit, int64_t begin, int64_t end,
                std::vector<int64_t>* offsets) const override {
-    *offsets = index_->Query(topic, key, limit, begin, end);
-    for (const auto& file : index_->files()) MILLRACE_RETURN_IF_ERROR(Readable(*file));
-    return Status::Ok();
+    return index_->Query(topic, key, limit, begin, end, offsets);
   }
 
  protected:
@@ -124,7 +116,7 @@ class IndexFilesPart : public IndexPart {
     MILLRACE_RETURN_IF_ERROR(index_->Prepare(1));
     index_->Put(hash, log_offset, store_timestamp);
     *put = true;
-    return Readable(*index_->files().back());
+    return index_->files().back()->Readable();
   }
 
   Status Sync() override { return index_->Sync(); }
@@ -152,11 +144,7 @@ napi_value IndexSizesOf(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   const auto part = PartOf<IndexPart>(env, arguments.at(0));
   if (!part) return nullptr;
-  napi_value array = nullptr;
-  napi_create_array_with_length(env, 2, &array);
-  napi_set_element(env, array, 0, Number(env, part->sizes().slots));
-  napi_set_element(env, array, 1, Number(env, part->sizes().entries));
-  return array;
+  return Numbers(env, {part->sizes().slots, part->sizes().entries});
 }
 
 // findKey(index or index file, topic, key, limit, begin, end) → log offsets, newest first
@@ -172,11 +160,7 @@ napi_value FindKey(napi_env env, napi_callback_info info) {
   std::vector<int64_t> offsets;
   const Status status = part->Query(topic, key, static_cast<size_t>(limit), begin, end, &offsets);
   if (!status.ok()) return Throw(env, status);
-  napi_value array = nullptr;
-  napi_create_array_with_length(env, offsets.size(), &array);
-  for (uint32_t i = 0; i < offsets.size(); i++)
-    napi_set_element(env, array, i, Number(env, static_cast<double>(offsets[i])));
-  return array;
+  return Numbers(env, offsets);
 }
 
 // putKey(index or index file, topic, key, logOffset, storeTimestamp) → false when the file is full
@@ -205,9 +189,7 @@ napi_value ReadIndexEntries(napi_env env, napi_callback_info info) {
   std::vector<uint8_t> bytes;
   const Status status = part->ReadEntries(from, count, &bytes);
   if (!status.ok()) return Throw(env, status);
-  napi_value buffer = nullptr;
-  napi_create_buffer_copy(env, bytes.size(), bytes.data(), nullptr, &buffer);
-  return buffer;
+  return Copy(env, bytes.data(), bytes.size());
 }
 
 }  // namespace

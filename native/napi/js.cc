@@ -41,6 +41,14 @@ napi_value ThrowArgument(napi_env env, const char* what) {
   return nullptr;
 }
 
+napi_value Numbers(napi_env env, const std::vector<int64_t>& numbers) {
+  napi_value array = nullptr;
+  napi_create_array_with_length(env, numbers.size(), &array);
+  for (uint32_t i = 0; i < numbers.size(); i++)
+    napi_set_element(env, array, i, Number(env, static_cast<double>(numbers[i])));
+  return array;
+}
+
 bool ReadString(napi_env env, napi_value value, std::string* out) {
   size_t bytes = 0;
   if (napi_get_value_string_utf8(env, value, nullptr, 0, &bytes) != napi_ok) return false;

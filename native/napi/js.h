@@ -51,6 +51,14 @@ inline napi_value Object(napi_env env) {
   napi_create_object(env, &value);
   return value;
 }
+// A Buffer that is a copy.
+inline napi_value Copy(napi_env env, const void* data, size_t bytes) {
+  napi_value buffer = nullptr;
+  napi_create_buffer_copy(env, bytes, data, nullptr, &buffer);
+  return buffer;
+}
+// An array of numbers.
+napi_value Numbers(napi_env env, const std::vector<int64_t>& numbers);
 inline void Set(napi_env env, napi_value object, const char* name, napi_value value) {
   napi_set_named_property(env, object, name, value);
 }

@@ -11,21 +11,6 @@ namespace {
 
 constexpr int64_t kDefaultSegmentBytes = int64_t{1} << 30;
 
-Status Unreadable(const Segment& segment, int64_t log_offset) {
-  return Status::Error(Code::kPageUnreadable, "a page of the segment can't be read", segment.path(), log_offset);
-}
-
-// Bytes of the log from `offset` on, at most `limit`, to the end of their segment or to `end`.
-Status CopyLog(const CommitLog& log, int64_t end, int64_t offset, int64_t limit, std::vector<uint8_t>* out) {
-  std::shared_ptr<Segment> segment;
-  if (offset < log.min_offset() || offset >= end || limit <= 0) return Status::Ok();
-  MILLRACE_RETURN_IF_ERROR(log.Find(offset, &segment));
-  if (!segment) return Status::Ok();
-  out->resize(static_cast<size_t>(std::min({limit, segment->end() - offset, end - offset})));
-  return segment->CopyOut(offset - segment->from(), out->data(), out->size()) ? Status::Ok()
-                                                                              : Unreadable(*segment, offset);
-}
-
 class LogPart : public Part {
  public:
   static bool Is(Kind kind) { return kind == Kind::kLog; }
@@ -47,41 +32,8 @@ class LogPart : public Part {
     const int64_t at = offset - segment->from();
     const RecordView view =
         CheckRecord(segment->base() + at, std::min(segment->bytes() - at, end - offset), offset, false);
-    if (segment->damaged()) return Unreadable(*segment, offset);
-    return view.found == Found::kRecord ? CopyLog(*log_, end, offset, view.size, out) : Status::Ok();
-  }
-
-  // Whole records of one segment, the first whatever its size; *start is where they begin, behind a blank record.
-  Status Records(int64_t offset, int64_t limit, int64_t* start, int64_t* next, std::vector<uint8_t>* out) const {
-    const int64_t end = log_->published();
-    *start = *next = std::max(offset, log_->min_offset());
-    while (*next < end) {
-      std::shared_ptr<Segment> segment;
-      MILLRACE_RETURN_IF_ERROR(log_->Find(*next, &segment));
-      if (!segment) break;
-      const int64_t at = *next - segment->from();
-      const RecordView view =
-          CheckRecord(segment->base() + at, std::min(segment->bytes() - at, end - *next), *next, false);
-      if (segment->damaged()) return Unreadable(*segment, *next);
-      const int64_t bytes = *next - *start;
-      if (view.found == Found::kBlank) {
-        if (bytes > 0) {
-          MILLRACE_RETURN_IF_ERROR(CopyLog(*log_, end, *start, bytes, out));
-          *next = segment->end();
-          return Status::Ok();
-        }
-        *start = *next = segment->end();
-        continue;
-      }
-      if (view.found != Found::kRecord) {
-        if (bytes > 0) break;
-        return Status::Error(Code::kCorruptLog, std::string("here lies ") + FoundName(view.found), segment->path(),
-                             *next);
-      }
-      if (bytes > 0 && bytes + view.size > limit) break;
-      *next += view.size;
-    }
-    return CopyLog(*log_, end, *start, *next - *start, out);
+    MILLRACE_RETURN_IF_ERROR(segment->Readable(offset));
+    return view.found == Found::kRecord ? log_->Copy(offset, view.size, end, out) : Status::Ok();
   }
 
   // As the store's: bytes that follow the log exactly; an empty log begins at any segment.
@@ -130,7 +82,7 @@ class LogPart : public Part {
     MILLRACE_RETURN_IF_ERROR(CheckPlace(&exists));
     if (!exists) MILLRACE_RETURN_IF_ERROR(MakeFolders(files(), options().path));
     int64_t bytes = options().file_bytes;
-    if (bytes == 0) bytes = FoundLength(files(), options().path);
+    if (bytes == 0) bytes = FoundLength(files(), options().path, 0);
     if (bytes == 0) bytes = kDefaultSegmentBytes;
     log_ = std::make_unique<CommitLog>(
         files(), CommitLog::Options{options().path, options().work, bytes, !options().read_only, true});
@@ -192,7 +144,7 @@ class LogPart : public Part {
           written == kUnknown ? segment->bytes() - at : std::min(segment->bytes() - at, written - *end);
       if (available < kBlankBytes) break;
       const RecordView view = CheckRecord(segment->base() + at, available, *end, true);
-      if (segment->damaged()) return Unreadable(*segment, *end);
+      MILLRACE_RETURN_IF_ERROR(segment->Readable(*end));
       if (view.found == Found::kBlank) {
         if (segment == segments->back() && segment->end() > written) break;
         *end = segment->end();
@@ -229,12 +181,6 @@ class LogPart : public Part {
   std::unique_ptr<CommitLog> log_;
   std::atomic<int64_t> written_{0}, flushed_{0}, syncs_{0}, sync_nanoseconds_{0};
 };
-
-napi_value BufferOf(napi_env env, const std::vector<uint8_t>& bytes) {
-  napi_value buffer = nullptr;
-  napi_create_buffer_copy(env, bytes.size(), bytes.data(), nullptr, &buffer);
-  return buffer;
-}
 
 // openLog({path, work, lock, readOnly, cut, fileBytes}) → Promise<log>
 napi_value OpenLog(napi_env env, napi_callback_info info) {
@@ -298,30 +244,44 @@ napi_value LogRecordAt(napi_env env, napi_callback_info info) {
   auto bytes = std::make_shared<std::vector<uint8_t>>();
   return RunOnPool(
       env, nullptr, [part, offset, bytes](PoolWork& work) { work.status = part->RecordAt(offset, bytes.get()); },
-      [bytes](napi_env e, PoolWork&) { return bytes->empty() ? Undefined(e) : BufferOf(e, *bytes); });
+      [bytes](napi_env e, PoolWork&) { return bytes->empty() ? Undefined(e) : Copy(e, bytes->data(), bytes->size()); });
 }
 
-// readLogPart(log, logOffset, maxBytes) → Promise<{bytes, start, next}>, as readLog of a store
-napi_value ReadLogPart(napi_env env, napi_callback_info info) {
+// The log of a store or one that is open alone, and how far it may be read.
+struct AnyLog {
+  std::shared_ptr<LogPart> part;
+  std::shared_ptr<Store> store;
+
+  // False with an exception.
+  bool Read(napi_env env, napi_value value) {
+    if (IsPart(env, value)) {
+      part = PartOf<LogPart>(env, value);
+    } else if (const StoreHandle* handle = OpenHandle(env, value)) {
+      store = handle->shared();
+    }
+    return part || store;
+  }
+  const CommitLog& log() const { return part ? part->log() : store->log(); }
+  int64_t end() const { return part ? part->log().published() : store->visible_end(); }
+};
+
+// readLog(store or log, logOffset, maxBytes) → Promise<{bytes: Buffer, start, next}>: whole records of one segment
+napi_value ReadLog(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
-  const auto part = PartOf<LogPart>(env, arguments.at(0));
+  AnyLog source;
   int64_t offset = 0, limit = 0;
-  if (!part) return nullptr;
+  if (!source.Read(env, arguments.at(0))) return nullptr;
   if (!arguments.Integer(1, &offset) || !arguments.Integer(2, &limit))
-    return ThrowArgument(env, "readLogPart takes a log offset and a limit");
-  struct Piece {
-    int64_t start = 0, next = 0;
-    std::vector<uint8_t> bytes;
-  };
-  auto piece = std::make_shared<Piece>();
+    return ThrowArgument(env, "readLog takes a log offset and a limit");
+  auto piece = std::make_shared<LogPiece>();
   return RunOnPool(
-      env, nullptr,
-      [part, offset, limit, piece](PoolWork& work) {
-        work.status = part->Records(offset, limit, &piece->start, &piece->next, &piece->bytes);
+      env, source.store,
+      [source, offset, limit, piece](PoolWork& work) {
+        work.status = source.log().CopyRecords(offset, limit, source.end(), piece.get());
       },
       [piece](napi_env e, PoolWork&) {
         napi_value result = Object(e);
-        Set(e, result, "bytes", BufferOf(e, piece->bytes));
+        Set(e, result, "bytes", Copy(e, piece->bytes.data(), piece->bytes.size()));
         Set(e, result, "start", Number(e, static_cast<double>(piece->start)));
         Set(e, result, "next", Number(e, static_cast<double>(piece->next)));
         return result;
@@ -331,25 +291,18 @@ napi_value ReadLogPart(napi_env env, napi_callback_info info) {
 // readRange(store or log, logOffset, bytes) → Promise<Buffer>: what is visible of it in one segment
 napi_value ReadRange(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
-  std::shared_ptr<LogPart> part;
-  std::shared_ptr<Store> store;
-  if (IsPart(env, arguments.at(0))) {
-    part = PartOf<LogPart>(env, arguments.at(0));
-  } else if (const StoreHandle* handle = OpenHandle(env, arguments.at(0))) {
-    store = handle->shared();
-  }
-  if (!part && !store) return nullptr;
+  AnyLog source;
   int64_t offset = 0, limit = 0;
+  if (!source.Read(env, arguments.at(0))) return nullptr;
   if (!arguments.Integer(1, &offset) || !arguments.Integer(2, &limit))
     return ThrowArgument(env, "readRange takes a log offset and a number of bytes");
   auto bytes = std::make_shared<std::vector<uint8_t>>();
   return RunOnPool(
-      env, std::move(store),
-      [part, offset, limit, bytes](PoolWork& work) {
-        work.status = part ? CopyLog(part->log(), part->log().published(), offset, limit, bytes.get())
-                           : CopyLog(work.store->log(), work.store->visible_end(), offset, limit, bytes.get());
+      env, source.store,
+      [source, offset, limit, bytes](PoolWork& work) {
+        work.status = source.log().Copy(offset, limit, source.end(), bytes.get());
       },
-      [bytes](napi_env e, PoolWork&) { return BufferOf(e, *bytes); });
+      [bytes](napi_env e, PoolWork&) { return Copy(e, bytes->data(), bytes->size()); });
 }
 
 // appendRawToLog(log, logOffset, bytes)
@@ -384,7 +337,7 @@ void ExportLogPart(napi_env env, napi_value exports) {
   Export(env, exports, "logNumbers", LogNumbers);
   Export(env, exports, "setLogConfirmOffset", SetLogConfirmOffset);
   Export(env, exports, "logRecordAt", LogRecordAt);
-  Export(env, exports, "readLogPart", ReadLogPart);
+  Export(env, exports, "readLog", ReadLog);
   Export(env, exports, "readRange", ReadRange);
   Export(env, exports, "appendRawToLog", AppendRawToLog);
   Export(env, exports, "refreshLog", RefreshLog);

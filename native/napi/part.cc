@@ -4,11 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
 #include <map>
 #include <set>
 
+#include "../core/store_lock.h"
 #include "../core/store_paths.h"
 
 namespace millrace::js {
@@ -16,7 +15,7 @@ namespace millrace::js {
 namespace {
 
 struct TakenLock {
-  int fd = -1;
+  StoreLock lock;
   std::set<std::string> parts;
 };
 
@@ -26,29 +25,6 @@ std::map<std::string, TakenLock>& Locks() {
   return *locks;
 }
 
-Status LockedBy(const std::string& path, int64_t holder) {
-  return Status::Error(Code::kStoreLocked,
-                       holder > 0 ? "is open in process " + std::to_string(holder) : "is open elsewhere", path, holder);
-}
-
-// As the store does it: byte 0 locked, and the process's number behind Java's four bytes for whoever is refused.
-Status LockFile(FileSystem* files, const std::string& path, int fd) {
-  bool taken = false;
-  int64_t holder = 0;
-  MILLRACE_RETURN_IF_ERROR(files->Lock(fd, &taken, &holder));
-  if (!taken) {
-    char text[32] = {};
-    size_t got = 0;
-    if (holder == 0 && files->Read(fd, text, sizeof text - 1, 4, &got).ok()) holder = strtoll(text, nullptr, 10);
-    return LockedBy(path, holder);
-  }
-  const std::string text = "lock" + std::to_string(getpid()) + "\n";
-  Status status = files->SetLength(fd, 0);
-  if (status.ok()) status = files->Write(fd, text.data(), text.size(), 0);
-  if (!status.ok()) files->Unlock(fd);
-  return status;
-}
-
 }  // namespace
 
 Status SharedLock::Take(const std::string& lock, const std::string& part) {
@@ -56,16 +32,14 @@ Status SharedLock::Take(const std::string& lock, const std::string& part) {
   std::lock_guard guard(locks_mutex);
   auto found = Locks().find(lock);
   if (found == Locks().end()) {
-    int fd = -1;
     MILLRACE_RETURN_IF_ERROR(MakeFolders(files, lock.substr(0, lock.rfind('/'))));
-    MILLRACE_RETURN_IF_ERROR(files->Open(lock, OpenMode::kCreate, &fd));
-    Status status = LockFile(files, lock, fd);
+    found = Locks().try_emplace(lock).first;
+    Status status = found->second.lock.Take(files, lock, lock);
+    if (status.ok()) status = found->second.lock.Sign();
     if (!status.ok()) {
-      files->Close(fd);
-      if (status.path().empty()) status.set_path(lock);
+      Locks().erase(found);
       return status;
     }
-    found = Locks().emplace(lock, TakenLock{fd, {}}).first;
   }
   if (!found->second.parts.insert(part).second) return LockedBy(part, getpid());
   lock_ = lock;
@@ -79,10 +53,7 @@ void SharedLock::Release() {
   const auto found = Locks().find(lock_);
   lock_.clear();
   found->second.parts.erase(part_);
-  if (!found->second.parts.empty()) return;
-  PosixFileSystem()->Unlock(found->second.fd);
-  PosixFileSystem()->Close(found->second.fd);
-  Locks().erase(found);
+  if (found->second.parts.empty()) Locks().erase(found);
 }
 
 Status Part::Open() {
@@ -133,20 +104,6 @@ Status Part::WhyNotWritable() const {
 
 void Part::Fail(const Status& status) {
   if (failure_.ok() && status.code != Code::kDiskFull) failure_ = status;
-}
-
-int64_t FoundLength(FileSystem* files, const std::string& directory) {
-  std::vector<DirectoryEntry> entries;
-  if (!files->List(directory, &entries).ok()) return 0;
-  for (const auto& entry : entries) {
-    FileInfo info;
-    bool exists = false;
-    int64_t from = 0;
-    if (entry.kind == DirectoryEntry::Kind::kFile && ParseSegmentName(entry.name, &from) &&
-        files->Stat(directory + "/" + entry.name, &info, &exists).ok() && exists && info.bytes > 0)
-      return info.bytes;
-  }
-  return 0;
 }
 
 Status HoldsData(FileSystem* files, const std::string& path, int64_t from, int64_t to, bool* holds) {

@@ -81,8 +81,6 @@ class Part {
   Status failure_;
 };
 
-// The length of the first file with a segment's name, or 0.
-int64_t FoundLength(FileSystem* files, const std::string& directory);
 // Whether a file holds anything but zeros in [from, to).
 Status HoldsData(FileSystem* files, const std::string& path, int64_t from, int64_t to, bool* holds);
 

@@ -39,7 +39,7 @@ class QueuePart : public Part {
     with.paths.queues = options().queues;
     with.paths.work = options().work;
     with.file_bytes = options().file_bytes;
-    if (with.file_bytes == 0) with.file_bytes = FoundLength(files(), options().path);
+    if (with.file_bytes == 0) with.file_bytes = FoundLength(files(), options().path, 0);
     if (with.file_bytes == 0) with.file_bytes = kDefaultFileBytes;
     with.file_bytes = (with.file_bytes + kUnitBytes - 1) / kUnitBytes * kUnitBytes;
     with.writable = !options().read_only;
@@ -129,11 +129,7 @@ napi_value QueueBounds(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   const auto part = PartOf<QueuePart>(env, arguments.at(0));
   if (!part) return nullptr;
-  napi_value array = nullptr;
-  napi_create_array_with_length(env, 2, &array);
-  napi_set_element(env, array, 0, Number(env, static_cast<double>(part->queue().min_offset())));
-  napi_set_element(env, array, 1, Number(env, static_cast<double>(part->queue().max_offset())));
-  return array;
+  return Numbers(env, {part->queue().min_offset(), part->queue().max_offset()});
 }
 
 // queueUnits(queue, offset, count) → Buffer: encoded units, at most to the end of their file
@@ -147,9 +143,7 @@ napi_value QueueUnits(napi_env env, napi_callback_info info) {
   std::vector<uint8_t> units(static_cast<size_t>(std::clamp<int64_t>(count, 0, kWindowUnits) * kUnitBytes));
   const Status status = part->queue().Read(offset, std::min(count, kWindowUnits), units.data(), &got);
   if (!status.ok()) return Throw(env, status);
-  napi_value buffer = nullptr;
-  napi_create_buffer_copy(env, static_cast<size_t>(got * kUnitBytes), units.data(), nullptr, &buffer);
-  return buffer;
+  return Copy(env, units.data(), static_cast<size_t>(got * kUnitBytes));
 }
 
 // putUnit(queue, logOffset, size, tagCode) → its queue offset

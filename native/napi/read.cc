@@ -40,23 +40,16 @@ ConsumeQueue* QueueAt(const Arguments& arguments, size_t i, const StoreHandle& h
   return known ? handle.queues[static_cast<size_t>(number)] : nullptr;
 }
 
-struct PullArguments {
-  PullRequest request;
-  bool copy = true;
-};
-
-bool ReadPull(napi_env env, const Arguments& arguments, StoreHandle* handle, PullArguments* out) {
+bool ReadPull(napi_env env, const Arguments& arguments, const StoreHandle& handle, PullRequest* request) {
   int64_t mode = 0;
-  PullRequest& request = out->request;
-  request.queue = QueueAt(arguments, 1, *handle);
-  if (request.queue == nullptr || !arguments.Integer(2, &request.offset) ||
-      !arguments.Integer(3, &request.max_messages) || !arguments.Integer(4, &request.max_bytes) ||
+  request->queue = QueueAt(arguments, 1, handle);
+  if (request->queue == nullptr || !arguments.Integer(2, &request->offset) ||
+      !arguments.Integer(3, &request->max_messages) || !arguments.Integer(4, &request->max_bytes) ||
       !arguments.Integer(5, &mode)) {
     ThrowArgument(env, "pull takes a queue, an offset, two limits and a mode");
     return false;
   }
-  out->copy = mode == 0;
-  request.touch_records = out->copy;
+  request->copied = mode == 0;
   if (arguments.count() > 6 && !arguments.Is(6, napi_undefined)) {
     bool ours = false;
     void* list = nullptr;
@@ -65,8 +58,8 @@ bool ReadPull(napi_env env, const Arguments& arguments, StoreHandle* handle, Pul
       ThrowArgument(env, "the tags are no list of this addon");
       return false;
     }
-    request.tags = &static_cast<TagList*>(list)->tags;
-    request.tag_hashes = &static_cast<TagList*>(list)->hashes;
+    request->tags = &static_cast<TagList*>(list)->tags;
+    request->tag_hashes = &static_cast<TagList*>(list)->hashes;
   }
   return true;
 }
@@ -102,92 +95,89 @@ napi_value Mismatches(napi_env env, napi_callback_info info) {
   return array;
 }
 
-// The value of a pull: bytes of the records, or nothing for ranges, which are behind the numbers.
-napi_value PullValue(napi_env env, const PullOutcome& outcome, bool copy, double* numbers, size_t numbers_length,
-                     const std::vector<uint8_t>* copied, Store& store, Status* status) {
-  WriteNumbers(outcome, numbers);
-  if (!copy) {
-    if (numbers_length < kPullNumbers + 2 * outcome.ranges.size()) {
-      *status = Status::Error(Code::kInvalidArgument, "the array for the ranges is too short");
-      return nullptr;
-    }
-    for (size_t i = 0; i < outcome.ranges.size(); i++) {
-      numbers[kPullNumbers + 2 * i] = static_cast<double>(outcome.ranges[i].log_offset);
-      numbers[kPullNumbers + 2 * i + 1] = static_cast<double>(outcome.ranges[i].size);
-    }
-    return Undefined(env);
+// Ranges stand behind the numbers.
+void WriteRanges(const PullOutcome& outcome, double* numbers) {
+  numbers += kPullNumbers;
+  for (const PullRange& range : outcome.ranges) {
+    *numbers++ = static_cast<double>(range.log_offset);
+    *numbers++ = static_cast<double>(range.size);
   }
-  if (outcome.ranges.empty()) return Undefined(env);
-  void* data = nullptr;
-  napi_value buffer = nullptr;
-  if (napi_create_buffer(env, static_cast<size_t>(outcome.bytes), &data, &buffer) != napi_ok) {
-    *status = Status::Error(Code::kUnknownError, "no memory for " + std::to_string(outcome.bytes) + " bytes");
-    return nullptr;
-  }
-  if (copied != nullptr) {
-    memcpy(data, copied->data(), copied->size());
-  } else {
-    *status = store.CopyRanges(outcome.ranges, static_cast<uint8_t*>(data));
-  }
-  return buffer;
 }
 
-// pull(store, queue, offset, maxMessages, maxBytes, mode, tags, numbers) → Buffer | undefined; would-block is in the
-// numbers
+// pull(store, queue, offset, maxMessages, maxBytes, mode, tags, numbers) → Buffer | undefined: the records, or in the
+// mode for ranges nothing. That it would block is in the numbers.
 napi_value Pull(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   StoreHandle* handle = OpenHandle(env, arguments.at(0));
-  PullArguments pull;
-  if (handle == nullptr || !ReadPull(env, arguments, handle, &pull)) return nullptr;
-  uint8_t* numbers = nullptr;
-  size_t bytes = 0;
-  if (!arguments.Bytes(7, &numbers, &bytes) || bytes < kPullNumbers * sizeof(double))
+  PullRequest request;
+  if (handle == nullptr || !ReadPull(env, arguments, *handle, &request)) return nullptr;
+  uint8_t* bytes = nullptr;
+  size_t length = 0;
+  if (!arguments.Bytes(7, &bytes, &length) || length < kPullNumbers * sizeof(double))
     return ThrowArgument(env, "pull takes an array for its numbers");
+  auto* const numbers = reinterpret_cast<double*>(bytes);
   PullOutcome outcome;
-  pull.request.cached_only = true;
-  Status status = handle->store().Pull(pull.request, &outcome);
+  request.cached_only = true;
+  Status status = handle->store().Pull(request, &outcome);
   if (!status.ok()) return Throw(env, status);
-  napi_value value = PullValue(env, outcome, pull.copy, reinterpret_cast<double*>(numbers), bytes / sizeof(double),
-                               nullptr, handle->store(), &status);
+  napi_value value = Undefined(env);
+  if (!request.copied) {
+    if (length < (kPullNumbers + 2 * outcome.ranges.size()) * sizeof(double))
+      return ThrowArgument(env, "the array for the ranges is too short");
+    WriteRanges(outcome, numbers);
+  } else if (!outcome.ranges.empty() && !outcome.would_block) {
+    void* data = nullptr;
+    const int64_t room = outcome.bytes;
+    if (napi_create_buffer(env, static_cast<size_t>(room), &data, &value) != napi_ok)
+      return Throw(env, Status::Error(Code::kUnknownError, "no memory for " + std::to_string(room) + " bytes"));
+    status = handle->store().CopyPulled(request, &outcome, static_cast<uint8_t*>(data));
+    if (!status.ok()) return Throw(env, status);
+    if (outcome.bytes < room) value = Copy(env, data, static_cast<size_t>(outcome.bytes));
+  }
+  WriteNumbers(outcome, numbers);
   if (!outcome.mismatches.empty()) handle->mismatches = std::move(outcome.mismatches);
-  return status.ok() ? value : Throw(env, status);
+  return value;
 }
 
 // The same off the loop, for pages that are not in memory → Promise<{numbers, value}>
 napi_value PullCold(napi_env env, napi_callback_info info) {
+  struct Cold {
+    PullRequest request;
+    TagList tags;
+    PullOutcome outcome;
+    std::vector<uint8_t> records;
+  };
   Arguments arguments(env, info);
   StoreHandle* handle = OpenHandle(env, arguments.at(0));
-  auto pull = std::make_shared<PullArguments>();
-  if (handle == nullptr || !ReadPull(env, arguments, handle, pull.get())) return nullptr;
-  auto tags = std::make_shared<TagList>();
-  if (pull->request.tags != nullptr) {  // the list may be collected while the pool reads
-    tags->tags = *pull->request.tags;
-    tags->hashes = *pull->request.tag_hashes;
-    pull->request.tags = &tags->tags;
-    pull->request.tag_hashes = &tags->hashes;
+  auto cold = std::make_shared<Cold>();
+  if (handle == nullptr || !ReadPull(env, arguments, *handle, &cold->request)) return nullptr;
+  if (cold->request.tags != nullptr) {  // the list may be collected while the pool reads
+    cold->tags = {*cold->request.tags, *cold->request.tag_hashes};
+    cold->request.tags = &cold->tags.tags;
+    cold->request.tag_hashes = &cold->tags.hashes;
   }
-  auto outcome = std::make_shared<PullOutcome>();
-  auto copied = std::make_shared<std::vector<uint8_t>>();
   return RunOnPool(
       env, handle->shared(),
-      [pull, tags, outcome, copied](PoolWork& work) {
-        work.status = work.store->Pull(pull->request, outcome.get());
-        if (!work.status.ok() || !pull->copy) return;
-        copied->resize(static_cast<size_t>(outcome->bytes));
-        work.status = work.store->CopyRanges(outcome->ranges, copied->data());
+      [cold](PoolWork& work) {
+        work.status = work.store->Pull(cold->request, &cold->outcome);
+        if (!work.status.ok() || !cold->request.copied) return;
+        cold->records.resize(static_cast<size_t>(cold->outcome.bytes));
+        work.status = work.store->CopyPulled(cold->request, &cold->outcome, cold->records.data());
+        cold->records.resize(static_cast<size_t>(cold->outcome.bytes));
       },
-      [pull, outcome, copied, handle](napi_env e, PoolWork& work) -> napi_value {
+      [cold, handle](napi_env e, PoolWork&) -> napi_value {
         napi_value buffer = nullptr, array = nullptr;
         void* data = nullptr;
-        const size_t length = kPullNumbers + 2 * outcome->ranges.size();
+        const size_t length = kPullNumbers + 2 * cold->outcome.ranges.size();
         napi_create_arraybuffer(e, length * sizeof(double), &data, &buffer);
         napi_create_typedarray(e, napi_float64_array, length, buffer, 0, &array);
-        napi_value value = PullValue(e, *outcome, pull->copy, static_cast<double*>(data), length, copied.get(),
-                                     *work.store, &work.status);
+        WriteNumbers(cold->outcome, static_cast<double*>(data));
+        WriteRanges(cold->outcome, static_cast<double*>(data));
         napi_value result = Object(e);
-        if (!outcome->mismatches.empty() && !handle->released()) handle->mismatches = std::move(outcome->mismatches);
+        if (!cold->outcome.mismatches.empty() && !handle->released())
+          handle->mismatches = std::move(cold->outcome.mismatches);
         Set(e, result, "numbers", array);
-        if (value != nullptr) Set(e, result, "value", value);
+        if (!cold->records.empty()) Set(e, result, "value", Copy(e, cold->records.data(), cold->records.size()));
         return result;
       },
       arguments.at(0));
@@ -206,11 +196,9 @@ napi_value RecordAt(napi_env env, napi_callback_info info) {
   if (!status.ok()) return Throw(env, status);
   if (cached && size == 0) return Undefined(env);
   if (cached) {
-    void* data = nullptr;
-    napi_value buffer = nullptr;
-    napi_create_buffer(env, static_cast<size_t>(size), &data, &buffer);
-    const Status copy = handle->store().CopyRanges({{offset, 0, size}}, static_cast<uint8_t*>(data));
-    return copy.ok() ? buffer : Throw(env, copy);
+    std::vector<uint8_t> bytes;
+    const Status copy = handle->store().log().Copy(offset, size, offset + size, &bytes);
+    return copy.ok() ? Copy(env, bytes.data(), bytes.size()) : Throw(env, copy);
   }
   auto bytes = std::make_shared<std::vector<uint8_t>>();
   return RunOnPool(
@@ -220,51 +208,10 @@ napi_value RecordAt(napi_env env, napi_callback_info info) {
         bool in_memory = true;
         work.status = work.store->RecordAt(offset, false, &found, &in_memory);
         if (!work.status.ok() || found == 0) return;
-        bytes->resize(static_cast<size_t>(found));
-        work.status = work.store->CopyRanges({{offset, 0, found}}, bytes->data());
+        work.status = work.store->log().Copy(offset, found, offset + found, bytes.get());
       },
       [bytes](napi_env e, PoolWork&) -> napi_value {
-        if (bytes->empty()) return Undefined(e);
-        napi_value buffer = nullptr;
-        napi_create_buffer_copy(e, bytes->size(), bytes->data(), nullptr, &buffer);
-        return buffer;
-      });
-}
-
-// readLog(store, logOffset, maxBytes) → Promise<{bytes: Buffer, start, next}>: whole records, at most to the end of
-// their segment
-napi_value ReadLog(napi_env env, napi_callback_info info) {
-  Arguments arguments(env, info);
-  StoreHandle* handle = OpenHandle(env, arguments.at(0));
-  int64_t offset = 0, limit = 0;
-  if (handle == nullptr) return nullptr;
-  if (!arguments.Integer(1, &offset) || !arguments.Integer(2, &limit))
-    return ThrowArgument(env, "readLog takes a log offset and a limit");
-  struct Piece {
-    int64_t start = 0, bytes = 0, next = 0;
-    std::vector<uint8_t> data;
-  };
-  auto piece = std::make_shared<Piece>();
-  return RunOnPool(
-      env, handle->shared(),
-      [offset, limit, piece](PoolWork& work) {
-        work.status = work.store->LogRange(offset, limit, &piece->start, &piece->bytes, &piece->next);
-        if (!work.status.ok() || piece->bytes == 0) return;
-        piece->data.resize(static_cast<size_t>(piece->bytes));
-        std::shared_ptr<Segment> segment;
-        work.status = work.store->log().Find(piece->start, &segment);
-        if (!work.status.ok() || !segment) return;
-        if (!segment->CopyOut(piece->start - segment->from(), piece->data.data(), piece->data.size()))
-          work.status = Status::Error(Code::kPageUnreadable, "a page of the segment can't be read", segment->path(),
-                                      piece->start);
-      },
-      [piece](napi_env e, PoolWork&) -> napi_value {
-        napi_value buffer = nullptr, result = Object(e);
-        napi_create_buffer_copy(e, piece->data.size(), piece->data.data(), nullptr, &buffer);
-        Set(e, result, "bytes", buffer);
-        Set(e, result, "start", Number(e, static_cast<double>(piece->start)));
-        Set(e, result, "next", Number(e, static_cast<double>(piece->next)));
-        return result;
+        return bytes->empty() ? Undefined(e) : Copy(e, bytes->data(), bytes->size());
       });
 }
 
@@ -329,13 +276,9 @@ napi_value QueryIndex(napi_env env, napi_callback_info info) {
   if (!arguments.String(1, &topic) || !arguments.String(2, &key) || !arguments.Integer(3, &limit) || limit < 0 ||
       !arguments.Integer(4, &begin) || !arguments.Integer(5, &end))
     return ThrowArgument(env, "queryIndex takes a topic, a key, a limit and two times");
-  const std::vector<int64_t> offsets =
-      handle->store().index().Query(topic, key, static_cast<size_t>(limit), begin, end);
-  napi_value array = nullptr;
-  napi_create_array_with_length(env, offsets.size(), &array);
-  for (uint32_t i = 0; i < offsets.size(); i++)
-    napi_set_element(env, array, i, Number(env, static_cast<double>(offsets[i])));
-  return array;
+  std::vector<int64_t> offsets;
+  const Status status = handle->store().index().Query(topic, key, static_cast<size_t>(limit), begin, end, &offsets);
+  return status.ok() ? Numbers(env, offsets) : Throw(env, status);
 }
 
 napi_value Refresh(napi_env env, napi_callback_info info) {
@@ -354,7 +297,6 @@ void ExportRead(napi_env env, napi_value exports) {
   Export(env, exports, "pullCold", PullCold);
   Export(env, exports, "mismatches", Mismatches);
   Export(env, exports, "recordAt", RecordAt);
-  Export(env, exports, "readLog", ReadLog);
   Export(env, exports, "listQueues", ListQueues);
   Export(env, exports, "bounds", Bounds);
   Export(env, exports, "readUnits", ReadUnits);

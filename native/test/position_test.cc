@@ -193,7 +193,7 @@ TEST("after a failed sync of queues or index no checkpoint is written until an o
     Overwrite(paths.queues + "/orders/1/" + SegmentName(0), 20, std::string(20, '\0'));
     auto store = OpenStore(SyncOptions(root));
     CheckFilled(*store, queues, 3);
-    CHECK_EQ(store->index().Query("orders", "k", 1000, 0, INT64_MAX).size(), static_cast<size_t>(3 * queues));
+    CHECK_EQ(Find(store->index(), "orders", "k", 1000, 0, INT64_MAX).size(), static_cast<size_t>(3 * queues));
     CHECK_EQ(PositionOf(root).dispatched, store->log().end());
     CHECK(store->FlushAll().ok());
     CHECK(store->Close().ok());
@@ -249,7 +249,7 @@ TEST("an index file with an impossible header is named, and made again on demand
     options.rebuild_index = true;
     auto store = OpenStore(options, &status);
     CHECK(store != nullptr);
-    if (store) CHECK_EQ(store->index().Query("orders", "k", 100, 0, INT64_MAX).size(), size_t{20});
+    if (store) CHECK_EQ(Find(store->index(), "orders", "k", 100, 0, INT64_MAX).size(), size_t{20});
   }
 }
 

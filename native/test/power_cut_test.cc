@@ -116,7 +116,7 @@ std::string Compare(Store& store, const std::vector<Sent>& sent, size_t least, s
     const RecordView view = CheckRecord(bytes, static_cast<int64_t>(sent[i].record.size()), -1, false);
     const KnownProperties properties = ReadProperties(view.properties);
     if (properties.keys.empty()) continue;
-    const std::vector<int64_t> offsets = store.index().Query(view.topic, properties.keys, 100, 0, INT64_MAX);
+    const std::vector<int64_t> offsets = Find(store.index(), view.topic, properties.keys, 100, 0, INT64_MAX);
     if (std::count(offsets.begin(), offsets.end(), sent[i].log_offset) != 1)
       return "the index does not find the record" + At(sent[i].log_offset);
   }
@@ -261,7 +261,7 @@ class Run {
       std::shared_ptr<Segment> segment;
       if (!store.log().Find(outcome.log_offset, &segment).ok()) return false;
       Sent sent{outcome.log_offset, outcome.queue_offset, std::string(static_cast<size_t>(outcome.size), '\0')};
-      segment->CopyOut(outcome.log_offset - segment->from(), sent.record.data(), sent.record.size());
+      CHECK(segment->CopyOut(outcome.log_offset - segment->from(), sent.record.data(), sent.record.size()).ok());
       sent_.push_back(std::move(sent));
     }
     return true;

@@ -90,7 +90,7 @@ TEST("prepared and rollback records enter no queue and take no offset") {
     CHECK(store->Append(&buffer, &fields, &queue, 1, {}, &outcome).ok());
   }
   CHECK_EQ(store->FindQueue("pay", 0)->max_offset(), int64_t{2});
-  CHECK_EQ(store->index().Query("pay", "key", 10, 0, INT64_MAX).size(), size_t{3});
+  CHECK_EQ(Find(store->index(), "pay", "key", 10, 0, INT64_MAX).size(), size_t{3});
 }
 
 }  // namespace millrace::test

@@ -36,6 +36,13 @@ inline Host LocalHost() {
   return host;
 }
 
+// What the index says of a key.
+inline std::vector<int64_t> Find(const IndexFiles& index, std::string_view topic, std::string_view key, size_t limit,
+                                 int64_t begin, int64_t end) {
+  std::vector<int64_t> offsets;
+  return index.Query(topic, key, limit, begin, end, &offsets).ok() ? offsets : std::vector<int64_t>{-1};
+}
+
 inline StoreOptions TinyOptions(const std::string& root) {
   StoreOptions options;
   options.root = root;
@@ -90,7 +97,8 @@ inline std::vector<std::string> Bodies(Store& store, const std::string& topic, i
     PullOutcome outcome;
     if (!store.Pull(request, &outcome).ok() || (outcome.ranges.empty() && outcome.next_offset == offset)) return bodies;
     std::vector<uint8_t> bytes(static_cast<size_t>(outcome.bytes));
-    if (!store.CopyRanges(outcome.ranges, bytes.data()).ok()) return bodies;
+    if (!store.CopyPulled(request, &outcome, bytes.data()).ok()) return bodies;
+    bytes.resize(static_cast<size_t>(outcome.bytes));
     for (size_t at = 0; at < bytes.size();) {
       const int32_t size = GetI32(bytes.data() + at);
       bodies.emplace_back(reinterpret_cast<const char*>(bytes.data() + at + 88), GetI32(bytes.data() + at + 84));

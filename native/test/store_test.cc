@@ -38,7 +38,7 @@ TEST("what was appended is pulled, over many segments, queue files and index fil
   CHECK(store->log().segments()->size() > 3);
   CHECK(store->index().files().size() > 3);
   for (const int i : {0, 250, 499})
-    CHECK_EQ(store->index().Query("orders", "k" + std::to_string(i), 10, 0, INT64_MAX).size(), size_t{1});
+    CHECK_EQ(Find(store->index(), "orders", "k" + std::to_string(i), 10, 0, INT64_MAX).size(), size_t{1});
   CHECK(store->Close().ok());
   CHECK(store->Close().ok());
   CHECK(!std::filesystem::exists(scratch / "store/abort"));
@@ -70,7 +70,7 @@ TEST("a store that died without closing has everything that was appended") {
   auto store = OpenStore(TinyOptions(scratch / "store"));
   CheckFilled(*store, 350);
   for (int i = 0; i < 350; i++)
-    CHECK_EQ(store->index().Query("orders", "k" + std::to_string(i), 10, 0, INT64_MAX).size(), size_t{1});
+    CHECK_EQ(Find(store->index(), "orders", "k" + std::to_string(i), 10, 0, INT64_MAX).size(), size_t{1});
 }
 
 TEST("a record cut in its middle is dropped and reported, and the tail is zero again") {
@@ -131,7 +131,7 @@ TEST("a queue whose folder is gone is made again from the log") {
   auto store = OpenStore(TinyOptions(scratch / "store"));
   CHECK_EQ(store->recovery().rebuilt_queues.size(), size_t{1});
   CheckFilled(*store, 200);
-  CHECK_EQ(store->index().Query("orders", "k3", 10, 0, INT64_MAX).size(), size_t{1});
+  CHECK_EQ(Find(store->index(), "orders", "k3", 10, 0, INT64_MAX).size(), size_t{1});
 }
 
 TEST("a full disk refuses the append and stores nothing; when space returns the store goes on") {
@@ -258,7 +258,7 @@ TEST("several threads append while others read, and every record is whole") {
         const std::vector<std::string> bodies = Bodies(*store, "orders", reader);
         for (size_t i = 0; i < bodies.size(); i++)
           if (bodies[i] != std::to_string(reader) + ":" + std::to_string(i)) std::abort();
-        (void)store->index().Query("orders", "k0:5", 10, 0, INT64_MAX);
+        (void)Find(store->index(), "orders", "k0:5", 10, 0, INT64_MAX);
       }
     });
   for (auto& thread : threads) thread.join();

@@ -144,7 +144,7 @@ export interface Binding {
   /** The units of the last pull that did not point to a record of their queue. */
   mismatches(store: NativeStore): UnitMismatch[]
   recordAt(store: NativeStore, logOffset: number): Buffer | undefined | Promise<Buffer | undefined>
-  readLog(store: NativeStore, logOffset: number, maxBytes: number): Promise<{ bytes: Buffer; start: number; next: number }>
+  readLog(source: NativeStore | NativePart, logOffset: number, maxBytes: number): Promise<{ bytes: Buffer; start: number; next: number }>
   listQueues(store: NativeStore): (string | number)[]
   bounds(store: NativeStore, queue: number): [min: number, max: number]
   readUnits(store: NativeStore, queue: number, offset: number, count: number): Buffer
@@ -163,7 +163,6 @@ export interface Binding {
   logNumbers(log: NativePart, out: Float64Array): void
   setLogConfirmOffset(log: NativePart, logOffset: number): void
   logRecordAt(log: NativePart, logOffset: number): Promise<Buffer | undefined>
-  readLogPart(log: NativePart, logOffset: number, maxBytes: number): Promise<{ bytes: Buffer; start: number; next: number }>
   appendRawToLog(log: NativePart, logOffset: number, bytes: Uint8Array): void
   refreshLog(log: NativePart): Promise<void>
   queueBounds(queue: NativePart): [min: number, max: number]

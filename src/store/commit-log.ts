@@ -185,7 +185,7 @@ function ownLog(native: NativePart): LogSource {
     numbers: (out) => binding.logNumbers(native, out),
     confirm: (logOffset) => binding.setLogConfirmOffset(native, logOffset),
     recordAt: (logOffset) => binding.logRecordAt(native, logOffset),
-    read: (logOffset, maxBytes) => binding.readLogPart(native, logOffset, maxBytes),
+    read: (logOffset, maxBytes) => binding.readLog(native, logOffset, maxBytes),
     range: (logOffset, bytes) => binding.readRange(native, logOffset, bytes),
     refresh: () => binding.refreshLog(native),
   }

@@ -147,6 +147,7 @@ t.test('after a sync that failed nothing is put any more, and everything can be 
   const directory = await filled(t)
   const faults = 'sync_data:errno=5:after=1:path=/commitlog/'
   const log = await CommitLog.open(join(directory, 'commitlog'), { readOnly: false, faults } as never)
+  log.appendRaw(log.writtenOffset, Buffer.from([0, 0, 0, 91]))
   t.match(await refusal(() => log.flush()), { code: 'SYNC_FAILED', errno: 5 })
   t.same(await codes(log, logWrites), all(logWrites, 'STORE_FAILED'))
   t.same(await codes(log, logReads), all(logReads, 'fine'))
@@ -226,7 +227,7 @@ t.test('methods and functions know what they are called on', async (t) => {
     logNumbers: [0],
     setLogConfirmOffset: [0],
     logRecordAt: [0],
-    readLogPart: [0],
+    readLog: [0],
     readRange: [0],
     appendRawToLog: [0],
     refreshLog: [0],

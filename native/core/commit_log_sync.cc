@@ -1,0 +1,68 @@
+// The commit log: making it durable.
+#include <algorithm>
+
+#include "commit_log.h"
+
+namespace millrace {
+
+namespace {
+constexpr int64_t kPageBytes = 4096;
+}
+
+Status CommitLog::SyncNames() {
+  std::lock_guard lock(names_mutex_);
+  if (names_failure_.ok() && directory_dirty_.exchange(false, std::memory_order_acq_rel))
+    names_failure_ = files_->SyncDirectory(options_.directory);
+  return names_failure_;
+}
+
+Status CommitLog::ForEachPiece(int64_t from, int64_t to,
+                               const std::function<Status(Segment&, int64_t file_offset, int64_t bytes)>& visit) {
+  const auto list = segments();
+  for (const auto& segment : *list) {
+    const int64_t begin = std::max(from, segment->from()), end = std::min(to, segment->end());
+    if (begin >= end) continue;
+    MILLRACE_RETURN_IF_ERROR(segment->Open());
+    Status status = visit(*segment, begin - segment->from(), end - begin);
+    if (!status.ok()) {
+      if (status.path().empty()) status.set_path(segment->path());
+      return status;
+    }
+  }
+  return Status::Ok();
+}
+
+Status CommitLog::Sync(int64_t from, int64_t to) {
+  MILLRACE_RETURN_IF_ERROR(SyncNames());
+  return ForEachPiece(from, to, [this](Segment& segment, int64_t, int64_t) { return files_->SyncData(segment.fd()); });
+}
+
+void CommitLog::StartWriteBack(int64_t from, int64_t to) {
+  (void)ForEachPiece(from, to, [this](Segment& segment, int64_t file_offset, int64_t bytes) {
+    files_->StartWriteBack(segment.fd(), file_offset, bytes);
+    return Status::Ok();
+  });
+}
+
+void CommitLog::DropFromTable(int64_t from, int64_t to) {
+  (void)ForEachPiece(from & ~(kPageBytes - 1), to & ~(kPageBytes - 1),
+                     [this](Segment& segment, int64_t file_offset, int64_t bytes) {
+                       files_->DropFromTable(segment.base() + file_offset, static_cast<size_t>(bytes));
+                       return Status::Ok();
+                     });
+}
+
+Status CommitLog::Rewrite(int64_t from, int64_t to) {
+  std::vector<uint8_t> copy(1 << 20);
+  return ForEachPiece(from, to, [&](Segment& segment, int64_t file_offset, int64_t bytes) {
+    for (const int64_t end = file_offset + bytes; file_offset < end;) {
+      const auto length = static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(copy.size()), end - file_offset));
+      MILLRACE_RETURN_IF_ERROR(segment.CopyOut(file_offset, copy.data(), length));
+      MILLRACE_RETURN_IF_ERROR(files_->Write(segment.fd(), copy.data(), length, file_offset));
+      file_offset += static_cast<int64_t>(length);
+    }
+    return Status::Ok();
+  });
+}
+
+}  // namespace millrace

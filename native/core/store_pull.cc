@@ -1,0 +1,292 @@
+// Store: a pull. Units say where records lie; a record is looked at where it lies only when ranges alone are wanted and
+// tags must be compared. Otherwise it is copied first, and the copy is looked at, which is in the processor's cache
+// then.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "platform.h"
+#include "store.h"
+
+namespace millrace {
+
+namespace {
+
+constexpr int64_t kUnitsAtOnce = 128;
+constexpr int64_t kMaxScannedUnits = 800;  // Java's 16,000 bytes of units
+constexpr int64_t kCloseBytes = 1 << 20;
+constexpr int64_t kPrefetchBytes = 512;
+
+int64_t MemoryBytes() {
+  static const int64_t bytes = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  return bytes > 0 ? bytes : int64_t{24} << 30;
+}
+
+bool SideQueueOf(const RecordView& view, const ConsumeQueue& queue, int64_t queue_offset, const DispatchRules& rules) {
+  const KnownProperties properties = ReadProperties(view.properties);
+  for (const auto& side : rules.SideQueues(properties, view.queue_id))
+    if (side.topic == queue.topic() && side.queue_offset == queue_offset) return true;
+  return false;
+}
+
+// Why a unit does not point to a message of its queue; empty when it does. `record` has what lies there.
+std::string MismatchOf(const ConsumeQueue& queue, const PullRange& range, const uint8_t* record, const RecordView& view,
+                       const DispatchRules& rules) {
+  const int32_t claimed = GetI32(record);
+  if (view.found == Found::kRecord ? view.size != range.size : view.found == Found::kCut && claimed > range.size)
+    return "says " + std::to_string(range.size) + " bytes, the record has " + std::to_string(claimed);
+  if (view.found != Found::kRecord) return std::string("points to ") + FoundName(view.found);
+  if ((view.topic == queue.topic() && view.queue_id == queue.queue_id() && view.queue_offset == range.queue_offset) ||
+      SideQueueOf(view, queue, range.queue_offset, rules))
+    return {};
+  return "points to message " + std::to_string(view.queue_offset) + " of queue " + std::to_string(view.queue_id) +
+         " of topic '" + std::string(view.topic) + "'";
+}
+
+bool HasTag(const PullRequest& request, const RecordView& view) {
+  const std::string_view tags = ReadProperties(view.properties).tags;
+  return std::find(request.tags->begin(), request.tags->end(), tags) != request.tags->end();
+}
+
+class PullScan {
+ public:
+  PullScan(const Store& store, const CommitLog& log, const PullRequest& request, PullOutcome* outcome)
+      : store_(store),
+        log_(log),
+        request_(request),
+        outcome_(*outcome),
+        near_(MemoryBytes() / 100 * store.options().memory_ratio) {}
+
+  Status Run() {
+    outcome_.next_offset = 0;
+    if (AnswerBounds()) return Status::Ok();
+    // After the queue's end: what its units point to is in the log that is seen now.
+    segments_ = log_.segments();
+    log_min_ = log_.min_offset();
+    log_end_ = store_.visible_end();
+    outcome_.ranges.reserve(static_cast<size_t>(std::min<int64_t>(request_.max_messages, kUnitsAtOnce)));
+    outcome_.status = PullStatus::kNoMatchedMessage;
+    const int64_t end = std::min(outcome_.max_offset, request_.queue->NextFileOffset(request_.offset));
+    const int64_t scan_limit = std::max(kMaxScannedUnits, request_.max_messages);
+    int64_t scanned = 0, got = 0;
+    for (offset_ = request_.offset; !full_ && scanned < scan_limit && offset_ < end; scanned += got) {
+      MILLRACE_RETURN_IF_ERROR(ReadUnits(std::min(end - offset_, scan_limit - scanned), &got));
+      if (outcome_.would_block) return Status::Ok();
+      if (got == 0 && scanned == 0) {
+        outcome_.status = PullStatus::kOffsetFoundNull;
+        outcome_.next_offset = request_.queue->NextFileOffset(offset_);
+        return Status::Ok();
+      }
+      if (got == 0) break;
+      for (int64_t n = 0; n < got && !full_; n++) {
+        MILLRACE_RETURN_IF_ERROR(Take(DecodeUnit(units_ + n * kUnitBytes)));
+        if (outcome_.would_block) return Status::Ok();
+        if (!full_) offset_++;
+      }
+    }
+    outcome_.next_offset = offset_;
+    outcome_.suggest_slave = last_pulled_ < log_end_ - near_;
+    return Status::Ok();
+  }
+
+ private:
+  // True when the bounds of the queue are the whole answer.
+  bool AnswerBounds() {
+    if (request_.queue == nullptr) {
+      outcome_.status = PullStatus::kNoMatchedLogicQueue;
+      return true;
+    }
+    const int64_t min = request_.queue->min_offset(),
+                  max = store_.VisibleMaxOffset(request_.queue, request_.cached_only);
+    if (max < 0) {
+      outcome_.would_block = true;
+      return true;
+    }
+    outcome_.min_offset = min;
+    outcome_.max_offset = max;
+    if (max == 0) {
+      outcome_.status = PullStatus::kNoMessageInQueue;
+    } else if (request_.offset < min) {
+      outcome_.status = PullStatus::kOffsetTooSmall;
+      outcome_.next_offset = min;
+    } else if (request_.offset >= max) {
+      outcome_.status = request_.offset == max ? PullStatus::kOffsetOverflowOne : PullStatus::kOffsetOverflowBadly;
+      outcome_.next_offset = max;
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  Status ReadUnits(int64_t most, int64_t* got) {
+    const int64_t asked =
+        request_.tags != nullptr
+            ? kUnitsAtOnce
+            : std::max<int64_t>(1, request_.max_messages + 1 - static_cast<int64_t>(outcome_.ranges.size()));
+    Status status =
+        request_.queue->Read(offset_, std::min({kUnitsAtOnce, asked, most}), units_, got, request_.cached_only);
+    // A file that is gone holds as little as one that is cut short.
+    if (!status.ok() && status.error_number() != ENOENT) return status;
+    outcome_.would_block = *got < 0;
+    // One question to the kernel for all records of these units, when they lie close together; one a record otherwise.
+    resident_ = !request_.cached_only || !NeedsRecords() || (*got > 0 && ResidentTogether(*got));
+    return Status::Ok();
+  }
+
+  bool NeedsRecords() const { return request_.copied || request_.tags != nullptr; }
+
+  // Whether what a unit says lies in the log. A unit that is damaged may say anything.
+  bool LiesInLog(const QueueUnit& unit) const {
+    return unit.size > 0 && unit.log_offset >= log_min_ && unit.log_offset <= log_end_ - unit.size;
+  }
+
+  bool ResidentTogether(int64_t units) const {
+    const QueueUnit first = DecodeUnit(units_), last = DecodeUnit(units_ + (units - 1) * kUnitBytes);
+    if (!LiesInLog(first) || !LiesInLog(last)) return false;
+    const int64_t end = last.log_offset + last.size, span = end - first.log_offset;
+    const auto segment = CommitLog::FindIn(*segments_, first.log_offset, log_.segment_bytes());
+    return segment && span > 0 && span <= kCloseBytes && end <= segment->end() && segment->Open().ok() &&
+           platform::Resident(segment->base() + (first.log_offset - segment->from()), static_cast<size_t>(span));
+  }
+
+  // Whether the limits of a pull leave no room for this record. The first one always has room.
+  bool IsTooMuch(const QueueUnit& unit) const {
+    const StoreOptions& options = store_.options();
+    const auto count = static_cast<int64_t>(outcome_.ranges.size());
+    if (count == 0) return false;
+    const bool far = unit.log_offset < log_end_ - near_;
+    const int64_t asked = request_.max_bytes > 0 ? request_.max_bytes : INT64_MAX;
+    return count >= std::min(request_.max_messages, far ? options.max_disk_count : options.max_memory_count) ||
+           outcome_.bytes + unit.size > std::min(asked, far ? options.max_disk_bytes : options.max_memory_bytes);
+  }
+
+  // Until a message is found the last reason for which there was none is the answer, as in RocketMQ.
+  Status NothingYet(PullStatus why) {
+    if (outcome_.ranges.empty()) outcome_.status = why;
+    return Status::Ok();
+  }
+
+  Status Take(const QueueUnit& unit) {
+    last_pulled_ = unit.log_offset;
+    if (unit.log_offset < skip_to_) return Status::Ok();
+    full_ = IsTooMuch(unit);
+    if (full_) return Status::Ok();
+    const bool is_address = unit.tag_code < INT32_MIN;  // of an extension unit: the record's own tag decides
+    if (request_.tags != nullptr && !is_address &&
+        std::find(request_.tag_hashes->begin(), request_.tag_hashes->end(), static_cast<int32_t>(unit.tag_code)) ==
+            request_.tag_hashes->end())
+      return NothingYet(PullStatus::kNoMatchedMessage);
+    if (!LiesInLog(unit)) {
+      // The record has expired, with all of its segment, or the unit is damaged.
+      if (unit.size > 0 && unit.log_offset >= 0 && unit.log_offset < log_min_) {
+        skip_to_ = (unit.log_offset / log_.segment_bytes() + 1) * log_.segment_bytes();
+      } else {
+        outcome_.mismatches.push_back(
+            {offset_, unit.log_offset, unit.size == 0 ? "was never written" : "points out of the log"});
+      }
+      return NothingYet(PullStatus::kMessageWasRemoving);
+    }
+    const PullRange range{unit.log_offset, offset_, unit.size};
+    if (NeedsRecords()) {
+      const auto segment = CommitLog::FindIn(*segments_, unit.log_offset, log_.segment_bytes());
+      if (!segment) return NothingYet(PullStatus::kMessageWasRemoving);
+      MILLRACE_RETURN_IF_ERROR(segment->Open());
+      const int64_t at = unit.log_offset - segment->from();
+      outcome_.would_block =
+          !resident_ && !platform::Resident(segment->base() + at,
+                                            static_cast<size_t>(std::min<int64_t>(unit.size, segment->bytes() - at)));
+      if (outcome_.would_block) return Status::Ok();
+      if (!request_.copied) {
+        const uint8_t* const record = segment->base() + at;
+        const RecordView view = CheckRecord(record, segment->bytes() - at, unit.log_offset, false);
+        std::string mismatch = MismatchOf(*request_.queue, range, record, view, store_.rules());
+        MILLRACE_RETURN_IF_ERROR(segment->Readable(unit.log_offset));
+        if (!mismatch.empty()) {
+          outcome_.mismatches.push_back({offset_, unit.log_offset, std::move(mismatch)});
+          return Status::Ok();
+        }
+        if (!HasTag(request_, view)) return NothingYet(PullStatus::kNoMatchedMessage);
+      }
+    }
+    outcome_.ranges.push_back(range);
+    outcome_.bytes += unit.size;
+    outcome_.status = PullStatus::kFound;
+    skip_to_ = INT64_MIN;
+    return Status::Ok();
+  }
+
+  const Store& store_;
+  const CommitLog& log_;
+  const PullRequest& request_;
+  PullOutcome& outcome_;
+  const int64_t near_;
+  std::shared_ptr<const SegmentList> segments_;
+  int64_t log_min_ = 0, log_end_ = 0;
+  uint8_t units_[kUnitsAtOnce * kUnitBytes];
+  int64_t offset_ = 0, last_pulled_ = 0, skip_to_ = INT64_MIN;
+  bool resident_ = false, full_ = false;
+};
+
+}  // namespace
+
+int64_t Store::VisibleMaxOffset(ConsumeQueue* queue, bool cached_only) const {
+  int64_t high = queue->max_offset();
+  if (!options_.visible_when_durable || read_only_) return high;
+  // Units rise with the log: the first that ends behind what is on disk is the queue's visible end.
+  const int64_t durable = flusher_.flushed();
+  int64_t low = queue->min_offset();
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    uint8_t bytes[kUnitBytes];
+    int64_t got = 0;
+    if (!queue->Read(middle, 1, bytes, &got, cached_only).ok() || got == 0) return low;
+    if (got < 0) return -1;
+    const QueueUnit unit = DecodeUnit(bytes);
+    if (unit.log_offset <= durable - unit.size) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+Status Store::Pull(const PullRequest& request, PullOutcome* outcome) const {
+  MILLRACE_RETURN_IF_ERROR(CheckOpen());
+  return PullScan(*this, log_, request, outcome).Run();
+}
+
+Status Store::CopyPulled(const PullRequest& request, PullOutcome* outcome, uint8_t* out) const {
+  const auto segments = log_.segments();
+  const uint8_t* const begin = out;
+  size_t kept = 0;
+  for (size_t i = 0; i < outcome->ranges.size(); i++) {
+    const PullRange range = outcome->ranges[i];
+    const auto segment = CommitLog::FindIn(*segments, range.log_offset, log_.segment_bytes());
+    if (!segment)
+      return Status::Error(Code::kUnknownError,
+                           "the segment of log offset " + std::to_string(range.log_offset) + " is gone");
+    const int64_t at = range.log_offset - segment->from();
+    if (i + 1 < outcome->ranges.size()) {
+      const int64_t next = outcome->ranges[i + 1].log_offset - segment->from();
+      for (int64_t ahead = 0; ahead < kPrefetchBytes && next >= 0 && next + ahead < segment->bytes(); ahead += 64)
+        __builtin_prefetch(segment->base() + next + ahead);
+    }
+    MILLRACE_RETURN_IF_ERROR(segment->CopyOut(at, out, static_cast<size_t>(range.size)));
+    const RecordView view = CheckRecord(out, range.size, range.log_offset, false);
+    std::string mismatch = MismatchOf(*request.queue, range, out, view, rules_);
+    if (!mismatch.empty()) {
+      outcome->mismatches.push_back({range.queue_offset, range.log_offset, std::move(mismatch)});
+    } else if (request.tags == nullptr || HasTag(request, view)) {
+      outcome->ranges[kept++] = range;
+      out += range.size;
+    }
+  }
+  if (kept == 0 && !outcome->ranges.empty()) outcome->status = PullStatus::kNoMatchedMessage;
+  outcome->ranges.resize(kept);
+  outcome->bytes = out - begin;
+  return Status::Ok();
+}
+
+}  // namespace millrace
