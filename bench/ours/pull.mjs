@@ -1,4 +1,5 @@
-// Appends `count` messages, then pulls 32 at a time from first to last and again: how=ranges (where each lies) | copied (one Buffer) | decoded.
+// Appends `count` messages, then pulls 32 at a time from first to last and again: how=ranges (where each lies) | copied (one Buffer, used again) | fresh (a
+// Buffer for each pull) | decoded.
 import { message, options, QUEUES, TOPIC, timeReads } from '../workload.mjs'
 import { openStore } from './open.mjs'
 
@@ -7,12 +8,17 @@ for (let i = 0; i < options.count; i += 1000) {
   await store.appendBatch(Array.from({ length: Math.min(1000, options.count - i) }, (_, j) => message(i + j)))
 }
 
+const into = Buffer.allocUnsafeSlow(256 << 10)
 const hows = {
   async ranges(request) {
     const page = await store.pullRanges(request)
     return { read: page.count, next: page.nextOffset }
   },
   async copied(request) {
+    const page = await store.pullRaw({ ...request, into })
+    return { read: page.count, next: page.nextOffset }
+  },
+  async fresh(request) {
     const page = await store.pullRaw(request)
     return { read: page.count, next: page.nextOffset }
   },

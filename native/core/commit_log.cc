@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "data_pages.h"
 #include "store_paths.h"
 
 namespace millrace {
@@ -100,19 +101,11 @@ void CommitLog::Stop() { keeper_.Stop(); }
 Status CommitLog::ZeroBehind(int64_t end) {
   static const uint8_t zeros[4096] = {};
   bool written = false;
-  for (int64_t at = end - tail_->from(); at < tail_->bytes();) {
-    int64_t data = at;
-    MILLRACE_RETURN_IF_ERROR(files_->NextData(tail_->fd(), at, &data));
-    at = std::max(at, data);
-    if (at >= tail_->bytes()) break;
-    const int64_t length = std::min<int64_t>(4096 - at % 4096, tail_->bytes() - at);
-    if (memcmp(tail_->base() + at, zeros, static_cast<size_t>(length)) != 0) {
-      MILLRACE_RETURN_IF_ERROR(files_->Write(tail_->fd(), zeros, static_cast<size_t>(length), at));
-      written = true;
-    }
-    at += length;
-  }
-  MILLRACE_RETURN_IF_ERROR(tail_->Readable(end));
+  MILLRACE_RETURN_IF_ERROR(ForEachDataPage(files_, tail_->fd(), end - tail_->from(), tail_->bytes(),
+                                           [&](int64_t at, const uint8_t*, size_t length, bool*) {
+                                             written = true;
+                                             return files_->Write(tail_->fd(), zeros, length, at);
+                                           }));
   // Else a power cut could bring back what was given up, behind what is appended now.
   return written ? files_->SyncData(tail_->fd()) : Status::Ok();
 }

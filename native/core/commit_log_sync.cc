@@ -53,12 +53,13 @@ void CommitLog::DropFromTable(int64_t from, int64_t to) {
 }
 
 Status CommitLog::Rewrite(int64_t from, int64_t to) {
-  std::vector<uint8_t> copy(1 << 20);
+  std::vector<uint8_t> copy(4 << 20);
   return ForEachPiece(from, to, [&](Segment& segment, int64_t file_offset, int64_t bytes) {
     for (const int64_t end = file_offset + bytes; file_offset < end;) {
       const auto length = static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(copy.size()), end - file_offset));
       MILLRACE_RETURN_IF_ERROR(segment.CopyOut(file_offset, copy.data(), length));
       MILLRACE_RETURN_IF_ERROR(files_->Write(segment.fd(), copy.data(), length, file_offset));
+      files_->StartWriteBack(segment.fd(), file_offset, static_cast<int64_t>(length));
       file_offset += static_cast<int64_t>(length);
     }
     return Status::Ok();

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "data_pages.h"
+
 namespace millrace {
 
 namespace {
@@ -102,26 +104,13 @@ Status ConsumeQueue::ZeroBehind(int64_t offset) {
   if (offset >= files_end()) return Status::Ok();
   std::shared_ptr<DescriptorCache::Holder> file;
   MILLRACE_RETURN_IF_ERROR(Descriptor(last_file_, &file));
-  std::vector<uint8_t> page(64 << 10);
-  static const uint8_t zeros[64 << 10] = {};
-  const int64_t base = last_file_ * units_per_file();
-  for (int64_t at = std::max<int64_t>(0, offset - base) * kUnitBytes; at < owner_->options().file_bytes;) {
-    size_t got = 0;
-    int64_t data = at;
-    MILLRACE_RETURN_IF_ERROR(owner_->files()->NextData(file->fd, at, &data));
-    at = std::max(at, data);
-    if (at >= owner_->options().file_bytes) break;
-    const auto want =
-        static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(page.size()), owner_->options().file_bytes - at));
-    MILLRACE_RETURN_IF_ERROR(owner_->files()->Read(file->fd, page.data(), want, at, &got));
-    if (got == 0) break;
-    if (memcmp(page.data(), zeros, got) != 0) {
-      MILLRACE_RETURN_IF_ERROR(owner_->files()->Write(file->fd, zeros, got, at));
-      owner_->MarkUnsynced(this, last_file_);
-    }
-    at += static_cast<int64_t>(got);
-  }
-  return Status::Ok();
+  static const uint8_t zeros[4096] = {};
+  const int64_t from = std::max<int64_t>(0, offset - last_file_ * units_per_file()) * kUnitBytes;
+  return ForEachDataPage(owner_->files(), file->fd, from, owner_->options().file_bytes,
+                         [&](int64_t at, const uint8_t*, size_t length, bool*) {
+                           owner_->MarkUnsynced(this, last_file_);
+                           return owner_->files()->Write(file->fd, zeros, length, at);
+                         });
 }
 
 Status ConsumeQueue::Rewrite(int64_t from, int64_t to) {

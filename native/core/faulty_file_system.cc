@@ -71,7 +71,9 @@ class Faulty final : public FileSystem {
   Status ReadCached(int fd, void* data, size_t bytes, int64_t offset, ptrdiff_t* got) override {
     return inner_->ReadCached(fd, data, bytes, offset, got);
   }
-  Status NextData(int fd, int64_t offset, int64_t* found) override { return inner_->NextData(fd, offset, found); }
+  Status NextData(int fd, int64_t offset, int64_t* from, int64_t* to) override {
+    return inner_->NextData(fd, offset, from, to);
+  }
   Status Write(int fd, const void* data, size_t bytes, int64_t offset) override {
     MILLRACE_RETURN_IF_ERROR(Hit("write", PathOf(fd)));
     return inner_->Write(fd, data, bytes, offset);
@@ -84,6 +86,7 @@ class Faulty final : public FileSystem {
     MILLRACE_RETURN_IF_ERROR(Hit("sync_file", PathOf(fd)));
     return inner_->SyncFile(fd);
   }
+  void StartRead(int fd, int64_t offset, int64_t bytes) override { inner_->StartRead(fd, offset, bytes); }
   void StartWriteBack(int fd, int64_t offset, int64_t bytes) override { inner_->StartWriteBack(fd, offset, bytes); }
   Status SyncFileSystem(int fd) override {
     MILLRACE_RETURN_IF_ERROR(Hit("sync_fs", PathOf(fd)));

@@ -53,13 +53,15 @@ class FileSystem {
   virtual Status Read(int fd, void* data, size_t bytes, int64_t offset, size_t* got) = 0;
   // The same if no page has to come from disk; *got = -1 when one would.
   virtual Status ReadCached(int fd, void* data, size_t bytes, int64_t offset, ptrdiff_t* got) = 0;
-  // The first offset from `offset` on that may hold something else than zeros; the file's length when there is none.
-  // Holes are skipped unread.
-  virtual Status NextData(int fd, int64_t offset, int64_t* found) = 0;
+  // The first extent [*from, *to) from `offset` on that may hold something else than zeros; both are the file's length
+  // when there is none. Holes are skipped unread.
+  virtual Status NextData(int fd, int64_t offset, int64_t* from, int64_t* to) = 0;
   virtual Status Write(int fd, const void* data, size_t bytes, int64_t offset) = 0;
 
   virtual Status SyncData(int fd) = 0;
   virtual Status SyncFile(int fd) = 0;
+  // Starts reading into the page cache without waiting for it; a hint.
+  virtual void StartRead(int fd, int64_t offset, int64_t bytes) = 0;
   // Starts write-back without waiting for it; a hint.
   virtual void StartWriteBack(int fd, int64_t offset, int64_t bytes) = 0;
   // Everything written to the file system of this descriptor; fails if a write-back since the descriptor was opened

@@ -99,6 +99,7 @@ ssize_t ReadCached(int fd, void* data, size_t bytes, int64_t offset) {
 
 int SyncData(int fd) { return Retry(fdatasync, fd); }
 int SyncFile(int fd) { return Retry(fsync, fd); }
+void StartRead(int fd, int64_t offset, int64_t bytes) { (void)posix_fadvise(fd, offset, bytes, POSIX_FADV_WILLNEED); }
 void StartWriteBack(int fd, int64_t offset, int64_t bytes) {
   sync_file_range(fd, offset, bytes, SYNC_FILE_RANGE_WRITE);
 }
@@ -150,6 +151,10 @@ int SyncData(int fd) {
   return result == ENOTSUP || result == ENOTTY || result == EINVAL ? Retry(fsync, fd) : result;
 }
 int SyncFile(int fd) { return SyncData(fd); }
+void StartRead(int fd, int64_t offset, int64_t bytes) {
+  radvisory range = {offset, static_cast<int>(bytes)};
+  (void)fcntl(fd, F_RDADVISE, &range);
+}
 void StartWriteBack(int, int64_t, int64_t) {}
 int SyncFileSystem(int fd) {
   return Retry([](int f) { return fsync_volume_np(f, SYNC_VOLUME_FULLSYNC | SYNC_VOLUME_WAIT); }, fd);

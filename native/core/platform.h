@@ -29,6 +29,8 @@ ssize_t ReadCached(int fd, void* data, size_t bytes, int64_t offset);
 // system has none. Returns an errno.
 int SyncData(int fd);
 int SyncFile(int fd);
+// Linux: posix_fadvise(WILLNEED). macOS: F_RDADVISE.
+void StartRead(int fd, int64_t offset, int64_t bytes);
 // Linux: sync_file_range. macOS: nothing.
 void StartWriteBack(int fd, int64_t offset, int64_t bytes);
 // Linux: syncfs. macOS: fsync_volume_np, through the drive's cache.

@@ -92,20 +92,15 @@ class Posix final : public FileSystem {
     return Status::Ok();
   }
 
-  Status NextData(int fd, int64_t offset, int64_t* found) override {
-    const off_t at = lseek(fd, offset, SEEK_DATA);
-    if (at >= 0) {
-      *found = at;
-      return Status::Ok();
-    }
-    if (errno == EINVAL) {  // a file system without holes: everything may be data
-      *found = offset;
-      return Status::Ok();
-    }
-    if (errno != ENXIO) return Failed("lseek", errno);
+  Status NextData(int fd, int64_t offset, int64_t* from, int64_t* to) override {
     struct stat info;
     if (fstat(fd, &info) != 0) return Failed("fstat", errno);
-    *found = info.st_size;
+    off_t data = lseek(fd, offset, SEEK_DATA);
+    if (data < 0 && errno == EINVAL) data = offset;  // a file system without holes: everything may be data
+    if (data < 0 && errno != ENXIO) return Failed("lseek", errno);
+    const off_t hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
+    *from = data < 0 ? info.st_size : data;
+    *to = hole > data ? hole : info.st_size;
     return Status::Ok();
   }
 
@@ -125,6 +120,7 @@ class Posix final : public FileSystem {
 
   Status SyncData(int fd) override { return FromErrno("fdatasync", platform::SyncData(fd)); }
   Status SyncFile(int fd) override { return FromErrno("fsync", platform::SyncFile(fd)); }
+  void StartRead(int fd, int64_t offset, int64_t bytes) override { platform::StartRead(fd, offset, bytes); }
   void StartWriteBack(int fd, int64_t offset, int64_t bytes) override { platform::StartWriteBack(fd, offset, bytes); }
   Status SyncFileSystem(int fd) override { return FromErrno("syncfs", platform::SyncFileSystem(fd)); }
 

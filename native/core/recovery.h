@@ -88,6 +88,8 @@ class Recovery {
 
   // -- recovery_scan.cc
   int64_t LogMin() const;
+  void ReadAhead(const Segment& segment, int64_t at);
+  void Tell(int64_t total);
   int64_t BytesBehind(int64_t end);
   Status DecideDamage(int64_t end, Found found, int64_t last_timestamp);
   Status ReadUnit(QueueState& state, int64_t offset, QueueUnit* unit, bool* there);
@@ -95,8 +97,7 @@ class Recovery {
   Status MarkGap(QueueState& state, std::string reason);
 
   // -- recovery_apply.cc
-  Status WalkLog(int64_t from, int64_t to, const std::function<Status(const RecordView&, int64_t)>& visit,
-                 int64_t* records);
+  Status WalkLog(int64_t from, int64_t to, const std::function<Status(const RecordView&, int64_t)>& visit);
   Status DispatchRecord(const RecordView& view, int64_t at, bool whole_log, bool only_gaps);
   Status PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueUnit& unit, bool delayed,
                  int64_t store_timestamp, bool whole_log);
@@ -110,8 +111,10 @@ class Recovery {
   Input in_;
   RecoveryReport& report_;
   int64_t end_ = 0;
-  int64_t dispatch_from_ = 0;  // queue units and index entries below it are taken as they are
-  bool whole_log_ = false;     // dispatch_from_ is the log's first byte
+  int64_t dispatch_from_ = 0;                // queue units and index entries below it are taken as they are
+  bool whole_log_ = false;                   // dispatch_from_ is the log's first byte
+  int64_t read_to_ = 0;                      // what the kernel was asked to read ahead
+  int64_t done_ = 0, told_ = 0, to_do_ = 0;  // progress, in bytes read
   std::unordered_map<ConsumeQueue*, QueueState> states_;
 };
 

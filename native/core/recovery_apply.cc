@@ -10,25 +10,29 @@ namespace {
 bool IsExtensionAddress(int64_t tag_code) { return tag_code < INT32_MIN; }
 }  // namespace
 
-Status Recovery::WalkLog(int64_t from, int64_t to, const std::function<Status(const RecordView&, int64_t)>& visit,
-                         int64_t* records) {
+Status Recovery::WalkLog(int64_t from, int64_t to, const std::function<Status(const RecordView&, int64_t)>& visit) {
   const auto segments = in_.log->segments();
+  const int64_t before = done_;
   int64_t at = from;
+  read_to_ = from;
   while (at < to) {
+    done_ = before + at - from;
+    Tell(to_do_);
     const auto segment = CommitLog::FindIn(*segments, at, in_.log->segment_bytes());
     if (!segment) return Status::Ok();
     const int64_t file_offset = at - segment->from();
+    ReadAhead(*segment, at);
     const RecordView view = CheckRecord(segment->base() + file_offset, segment->bytes() - file_offset, at, false);
     MILLRACE_RETURN_IF_ERROR(segment->Readable(at));
     if (view.found == Found::kBlank) {
       at = segment->end();
       continue;
     }
-    if (view.found != Found::kRecord) return Status::Ok();
+    if (view.found != Found::kRecord) break;
     MILLRACE_RETURN_IF_ERROR(visit(view, at));
-    (*records)++;
     at += view.size;
   }
+  done_ = before + to - from;
   return Status::Ok();
 }
 
@@ -197,14 +201,12 @@ Status Recovery::Apply() {
   };
 
   // 3. Everything from the position on.
-  int64_t ignored = 0;
-  MILLRACE_RETURN_IF_ERROR(WalkLog(
-      std::min(dispatch_from_, end_), end_,
-      [&](const RecordView& view, int64_t at) -> Status {
-        MILLRACE_RETURN_IF_ERROR(DispatchRecord(view, at, whole_log_, false));
-        return index_whole ? Status::Ok() : index_record(view, at);
-      },
-      &ignored));
+  const int64_t dispatch_from = std::min(dispatch_from_, end_);
+  to_do_ = done_ + end_ - dispatch_from;
+  MILLRACE_RETURN_IF_ERROR(WalkLog(dispatch_from, end_, [&](const RecordView& view, int64_t at) -> Status {
+    MILLRACE_RETURN_IF_ERROR(DispatchRecord(view, at, whole_log_, false));
+    return index_whole ? Status::Ok() : index_record(view, at);
+  }));
 
   // 4. Queues with a gap, and an index that is gone, from the whole log.
   bool gaps = false;
@@ -222,14 +224,13 @@ Status Recovery::Apply() {
     }
   }
   if (gaps || index_whole) {
-    MILLRACE_RETURN_IF_ERROR(WalkLog(
-        LogMin(), end_,
-        [&](const RecordView& view, int64_t at) -> Status {
-          if (gaps) MILLRACE_RETURN_IF_ERROR(DispatchRecord(view, at, true, true));
-          return index_whole ? index_record(view, at) : Status::Ok();
-        },
-        &ignored));
+    to_do_ += end_ - LogMin();
+    MILLRACE_RETURN_IF_ERROR(WalkLog(LogMin(), end_, [&](const RecordView& view, int64_t at) -> Status {
+      if (gaps) MILLRACE_RETURN_IF_ERROR(DispatchRecord(view, at, true, true));
+      return index_whole ? index_record(view, at) : Status::Ok();
+    }));
   }
+  if (told_ > 0) Tell(done_);
 
   // 5. Bounds. What lies behind the last good unit is zeroed. Units that were there are written again after a crash:
   // that they can be read does not say that the disk has them.

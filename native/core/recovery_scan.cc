@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "data_pages.h"
 #include "recovery.h"
 
 namespace millrace {
@@ -30,6 +31,7 @@ constexpr int64_t kReadWholeBytes = int64_t{2} << 30;
 constexpr size_t kJavaSegments = 3;    // what Java scans after a clean shutdown
 constexpr int64_t kWindowUnits = 102;  // units that recovery reads at once from a queue
 constexpr int64_t kProgressBytes = 64 << 20;
+constexpr int64_t kReadAheadBytes = 16 << 20;
 
 }  // namespace
 
@@ -44,21 +46,30 @@ int64_t Recovery::BytesBehind(int64_t end) {
   const auto segments = in_.log->segments();
   for (const auto& segment : *segments) {
     if (segment->end() <= end || !segment->Open().ok()) continue;
-    for (int64_t at = std::max<int64_t>(0, end - segment->from()); at < segment->bytes();) {
-      int64_t data = at;
-      if (!in_.files->NextData(segment->fd(), at, &data).ok() || data >= segment->bytes()) break;
-      at = std::max(at, data);
-      const int64_t piece_end = std::min(segment->bytes(), (at / 4096 + 1) * 4096);
-      for (int64_t i = piece_end; i > at; i--) {
-        if (segment->base()[i - 1] != 0) {
-          last = std::max(last, segment->from() + i);
-          break;
-        }
-      }
-      at = piece_end;
-    }
+    // What can't be read any more is not counted.
+    (void)ForEachDataPage(in_.files, segment->fd(), std::max<int64_t>(0, end - segment->from()), segment->bytes(),
+                          [&](int64_t at, const uint8_t* bytes, size_t length, bool*) {
+                            while (bytes[length - 1] == 0) length--;
+                            last = segment->from() + at + static_cast<int64_t>(length);
+                            return Status::Ok();
+                          });
   }
   return last - end;
+}
+
+// The kernel's own reading ahead of a mapping is too little to keep a disk busy. `at` rises within a walk.
+void Recovery::ReadAhead(const Segment& segment, int64_t at) {
+  if (at + kReadAheadBytes / 2 < read_to_) return;
+  const int64_t from = std::max(at, std::min(read_to_, segment.end())),
+                to = std::min(at + kReadAheadBytes, segment.end());
+  if (from < to) in_.files->StartRead(segment.fd(), from - segment.from(), to - from);
+  read_to_ = std::max(read_to_, to);
+}
+
+void Recovery::Tell(int64_t total) {
+  if (!in_.on_progress || done_ == told_ || (done_ < total && done_ - told_ < kProgressBytes)) return;
+  told_ = done_;
+  in_.on_progress(done_, total);
 }
 
 Status Recovery::Scan() {
@@ -131,7 +142,8 @@ Status Recovery::Scan() {
   const auto in_doubt = [&](int64_t offset) {
     return !in_.clean && offset >= (in_.has_position ? in_.position.synced : 0);
   };
-  int64_t at = from, last_timestamp = 0, reported = from;
+  read_to_ = from;
+  int64_t at = from, last_timestamp = 0;
   Found found = Found::kEnd;
   std::string reason;
   while (true) {
@@ -141,6 +153,7 @@ Status Recovery::Scan() {
       break;
     }
     const int64_t file_offset = at - segment->from();
+    ReadAhead(*segment, at);
     const RecordView view =
         CheckRecord(segment->base() + file_offset, segment->bytes() - file_offset, at, in_.check_crc);
     found = view.found;
@@ -165,10 +178,9 @@ Status Recovery::Scan() {
     last_timestamp = report_.last_timestamp = view.store_timestamp;
     report_.records++;
     at += view.size;
-    if (in_.on_progress && at - reported >= kProgressBytes) {
-      reported = at;
-      in_.on_progress(at - from, last_from + in_.log->segment_bytes() - from);
-    }
+    // Everything is read twice, as far as is known: now, and when queues and index get what they lack.
+    done_ = at - from;
+    Tell(2 * (last_from + in_.log->segment_bytes() - from));
   }
   end_ = at;
   report_.end = at;

@@ -152,16 +152,15 @@ Status Store::Recover(bool log_exists) {
     files_->Close(fd);
     MILLRACE_RETURN_IF_ERROR(files_->SyncDirectory(paths_.root));
   }
+  const int64_t end = report_.end;
+  // A crash, or a sync that failed before it, may have left pages that the kernel calls clean and the disk does not
+  // have. They are on their way to it while queues and index are brought up to the log.
+  if (!read_only_ && (!report_.clean_before || report_.changed) && has_position && position.synced < end)
+    MILLRACE_RETURN_IF_ERROR(log_.Rewrite(position.synced, end));
   MILLRACE_RETURN_IF_ERROR(recovery.Apply());
   queues_.MarkAll();
-
-  const int64_t end = report_.end;
   position_.CutAt(end);
   const bool unclean = !report_.clean_before || report_.changed || !has_position;
-  // A crash, or a sync that failed before it, may have left pages that the kernel calls clean and the disk does not
-  // have.
-  if (!read_only_ && unclean && has_position && position.synced < end)
-    MILLRACE_RETURN_IF_ERROR(log_.Rewrite(position.synced, end));
   MILLRACE_RETURN_IF_ERROR(log_.Start(end));
   raw_dispatched_ = end;
   if (!read_only_) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "platform.h"
 #include "store.h"
@@ -16,7 +17,7 @@ namespace {
 constexpr int64_t kUnitsAtOnce = 128;
 constexpr int64_t kMaxScannedUnits = 800;  // Java's 16,000 bytes of units
 constexpr int64_t kCloseBytes = 1 << 20;
-constexpr int64_t kPrefetchBytes = 512;
+constexpr int64_t kPrefetchBytes = 4096, kCacheLineBytes = 64;
 
 int64_t MemoryBytes() {
   static const int64_t bytes = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
@@ -259,33 +260,44 @@ Status Store::Pull(const PullRequest& request, PullOutcome* outcome) const {
 
 Status Store::CopyPulled(const PullRequest& request, PullOutcome* outcome, uint8_t* out) const {
   const auto segments = log_.segments();
-  const uint8_t* const begin = out;
-  size_t kept = 0;
-  for (size_t i = 0; i < outcome->ranges.size(); i++) {
-    const PullRange range = outcome->ranges[i];
-    const auto segment = CommitLog::FindIn(*segments, range.log_offset, log_.segment_bytes());
-    if (!segment)
+  const std::vector<PullRange>& ranges = outcome->ranges;
+  // All copies before the first look at one: a processor that waits for a record from memory can begin with the next.
+  const Segment* segment = nullptr;
+  uint8_t* to = out;
+  for (size_t i = 0; i < ranges.size(); i++) {
+    const PullRange& range = ranges[i];
+    if (segment == nullptr || range.log_offset < segment->from() || range.log_offset >= segment->end())
+      segment = CommitLog::FindIn(*segments, range.log_offset, log_.segment_bytes()).get();
+    if (segment == nullptr)
       return Status::Error(Code::kUnknownError,
                            "the segment of log offset " + std::to_string(range.log_offset) + " is gone");
-    const int64_t at = range.log_offset - segment->from();
-    if (i + 1 < outcome->ranges.size()) {
-      const int64_t next = outcome->ranges[i + 1].log_offset - segment->from();
-      for (int64_t ahead = 0; ahead < kPrefetchBytes && next >= 0 && next + ahead < segment->bytes(); ahead += 64)
-        __builtin_prefetch(segment->base() + next + ahead);
+    if (i + 1 < ranges.size() && ranges[i + 1].log_offset >= segment->from() &&
+        ranges[i + 1].log_offset < segment->end()) {
+      const uint8_t* const next = segment->base() + (ranges[i + 1].log_offset - segment->from());
+      for (int64_t ahead = 0; ahead < std::min<int64_t>(ranges[i + 1].size, kPrefetchBytes); ahead += kCacheLineBytes)
+        __builtin_prefetch(next + ahead);
     }
-    MILLRACE_RETURN_IF_ERROR(segment->CopyOut(at, out, static_cast<size_t>(range.size)));
-    const RecordView view = CheckRecord(out, range.size, range.log_offset, false);
-    std::string mismatch = MismatchOf(*request.queue, range, out, view, rules_);
+    MILLRACE_RETURN_IF_ERROR(segment->CopyOut(range.log_offset - segment->from(), to, static_cast<size_t>(range.size)));
+    to += range.size;
+  }
+  const uint8_t* copy = out;
+  to = out;
+  size_t kept = 0;
+  for (const PullRange range : ranges) {
+    const RecordView view = CheckRecord(copy, range.size, range.log_offset, false);
+    std::string mismatch = MismatchOf(*request.queue, range, copy, view, rules_);
     if (!mismatch.empty()) {
       outcome->mismatches.push_back({range.queue_offset, range.log_offset, std::move(mismatch)});
     } else if (request.tags == nullptr || HasTag(request, view)) {
+      if (to != copy) memmove(to, copy, static_cast<size_t>(range.size));
       outcome->ranges[kept++] = range;
-      out += range.size;
+      to += range.size;
     }
+    copy += range.size;
   }
-  if (kept == 0 && !outcome->ranges.empty()) outcome->status = PullStatus::kNoMatchedMessage;
+  if (kept == 0 && !ranges.empty()) outcome->status = PullStatus::kNoMatchedMessage;
   outcome->ranges.resize(kept);
-  outcome->bytes = out - begin;
+  outcome->bytes = to - out;
   return Status::Ok();
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "../core/data_pages.h"
 #include "../core/store_lock.h"
 #include "../core/store_paths.h"
 
@@ -110,19 +111,11 @@ Status HoldsData(FileSystem* files, const std::string& path, int64_t from, int64
   *holds = false;
   int fd = -1;
   MILLRACE_RETURN_IF_ERROR(files->Open(path, OpenMode::kRead, &fd));
-  std::vector<uint8_t> piece(64 << 10);
-  Status status;
-  while (from < to && !*holds) {
-    int64_t data = from;
-    status = files->NextData(fd, from, &data);
-    from = std::max(from, data);
-    if (!status.ok() || from >= to) break;
-    size_t got = 0;
-    status = files->Read(fd, piece.data(), static_cast<size_t>(std::min<int64_t>(to - from, 64 << 10)), from, &got);
-    if (!status.ok() || got == 0) break;
-    *holds = std::any_of(piece.begin(), piece.begin() + static_cast<ptrdiff_t>(got), [](uint8_t b) { return b != 0; });
-    from += static_cast<int64_t>(got);
-  }
+  const Status status = ForEachDataPage(files, fd, from, to, [&](int64_t, const uint8_t*, size_t, bool* more) {
+    *holds = true;
+    *more = false;
+    return Status::Ok();
+  });
   files->Close(fd);
   return status;
 }

@@ -104,8 +104,8 @@ void WriteRanges(const PullOutcome& outcome, double* numbers) {
   }
 }
 
-// pull(store, queue, offset, maxMessages, maxBytes, mode, tags, numbers) → Buffer | undefined: the records, or in the
-// mode for ranges nothing. That it would block is in the numbers.
+// pull(store, queue, offset, maxMessages, maxBytes, mode, tags, numbers, into?) → Buffer | undefined: the records,
+// where they don't fit into `into`; nothing in the mode for ranges. That it would block is in the numbers.
 napi_value Pull(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   StoreHandle* handle = OpenHandle(env, arguments.at(0));
@@ -126,13 +126,19 @@ napi_value Pull(napi_env env, napi_callback_info info) {
       return ThrowArgument(env, "the array for the ranges is too short");
     WriteRanges(outcome, numbers);
   } else if (!outcome.ranges.empty() && !outcome.would_block) {
+    const auto room = static_cast<size_t>(outcome.bytes);
+    uint8_t* into = nullptr;
+    size_t into_bytes = 0;
     void* data = nullptr;
-    const int64_t room = outcome.bytes;
-    if (napi_create_buffer(env, static_cast<size_t>(room), &data, &value) != napi_ok)
+    if (arguments.Bytes(8, &into, &into_bytes) && into_bytes >= room) {
+      data = into;
+    } else if (napi_create_buffer(env, room, &data, &value) != napi_ok) {
       return Throw(env, Status::Error(Code::kUnknownError, "no memory for " + std::to_string(room) + " bytes"));
+    }
     status = handle->store().CopyPulled(request, &outcome, static_cast<uint8_t*>(data));
     if (!status.ok()) return Throw(env, status);
-    if (outcome.bytes < room) value = Copy(env, data, static_cast<size_t>(outcome.bytes));
+    const auto bytes = static_cast<size_t>(outcome.bytes);
+    if (data != into && bytes < room) value = Copy(env, data, bytes);
   }
   WriteNumbers(outcome, numbers);
   if (!outcome.mismatches.empty()) handle->mismatches = std::move(outcome.mismatches);

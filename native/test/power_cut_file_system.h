@@ -83,10 +83,13 @@ class PowerCutFileSystem final : public FileSystem {
   Status ReadCached(int fd, void* data, size_t bytes, int64_t offset, ptrdiff_t* got) override {
     return inner_->ReadCached(fd, data, bytes, offset, got);
   }
-  Status NextData(int fd, int64_t offset, int64_t* found) override { return inner_->NextData(fd, offset, found); }
+  Status NextData(int fd, int64_t offset, int64_t* from, int64_t* to) override {
+    return inner_->NextData(fd, offset, from, to);
+  }
   Status Write(int fd, const void* data, size_t bytes, int64_t offset) override;
   Status SyncData(int fd) override;
   Status SyncFile(int fd) override;
+  void StartRead(int, int64_t, int64_t) override {}
   void StartWriteBack(int, int64_t, int64_t) override {}
   Status SyncFileSystem(int fd) override;
   Status SyncDirectory(const std::string& path) override;

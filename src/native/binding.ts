@@ -137,8 +137,11 @@ export interface Binding {
   hold(store: NativeStore, whether: boolean): void
   flush(store: NativeStore): Promise<void>
   createTags(tags: readonly string[]): NativeTags
-  /** Mode: 0 the records' bytes, 1 their ranges behind the numbers. Nothing comes from disk: it says so in the numbers instead. */
-  pull(...args: [...PullArguments, numbers: Float64Array]): Buffer | undefined
+  /**
+   * Mode: 0 the records' bytes, in `into` where they fit and else returned; 1 their ranges behind the numbers. Nothing comes from disk: it says so in the
+   * numbers instead.
+   */
+  pull(...args: [...PullArguments, numbers: Float64Array, into: Uint8Array | undefined]): Buffer | undefined
   /** The same on the pool, which may read from disk. */
   pullCold(...args: PullArguments): Promise<{ numbers: Float64Array; value?: Buffer }>
   /** The units of the last pull that did not point to a record of their queue. */

@@ -20,6 +20,7 @@ import type {
   MessageInput,
   MessagesOptions,
   PullOptions,
+  RawPullOptions,
   PullResult,
   QueueInfo,
   RangePullResult,
@@ -93,7 +94,7 @@ export class MessageStore {
         if (this.#appended.size > 0) for (const wake of this.#appended) wake()
       },
     })
-    this.#reader = new Reader(this.#native, this.#queues, this.readOnly, options.onDamage ?? warn)
+    this.#reader = new Reader(this.#native, this.#queues, this.readOnly, options.onDamage ?? warn, () => this.#assertOpen())
     this.commitLog = CommitLog.ofStore(this.#native, info)
     this.index = IndexFiles.ofStore(this.#native, info)
   }
@@ -158,20 +159,17 @@ export class MessageStore {
   }
 
   /** Messages of a queue from an offset on, at most what RocketMQ's limits allow at once. */
-  async pull(options: PullOptions): Promise<PullResult> {
-    this.#assertOpen()
+  pull(options: PullOptions): Promise<PullResult> {
     return this.#reader.pull(options)
   }
 
-  /** The same as records back to back, undecoded. */
-  async pullRaw(options: PullOptions): Promise<RawPullResult> {
-    this.#assertOpen()
+  /** The same as records back to back, undecoded; with `into` in memory of the caller's. */
+  pullRaw(options: RawPullOptions): Promise<RawPullResult> {
     return this.#reader.pullRaw(options)
   }
 
   /** The same as ranges of the log; no record is touched unless tags must be compared. */
-  async pullRanges(options: PullOptions): Promise<RangePullResult> {
-    this.#assertOpen()
+  pullRanges(options: PullOptions): Promise<RangePullResult> {
     return this.#reader.pullRanges(options)
   }
 

@@ -6,7 +6,16 @@ import { binding } from '../native/binding.js'
 import { Message } from './message.js'
 import type { QueueNumbers } from './queue-numbers.js'
 import { TagFilter } from './tag-filter.js'
-import type { MessageFilter, PullOptions, PullResult, PullStatus, RangePullResult, RawPullResult, UnitDamage } from './types.js'
+import type {
+  MessageFilter,
+  PullOptions,
+  PullResult,
+  PullStatus,
+  RangePullResult,
+  RawPullOptions,
+  RawPullResult,
+  UnitDamage,
+} from './types.js'
 
 /** In the order of the core's PullStatus. */
 const STATUSES: readonly PullStatus[] = [
@@ -22,7 +31,7 @@ const STATUSES: readonly PullStatus[] = [
 ]
 
 const NUMBERS = binding.constants.pullNumbers
-const [STATUS, NEXT, MIN, MAX, SUGGEST, COUNT, WOULD_BLOCK, MISMATCHES] = [0, 1, 2, 3, 4, 5, 7, 8]
+const [STATUS, NEXT, MIN, MAX, SUGGEST, COUNT, BYTES, WOULD_BLOCK, MISMATCHES] = [0, 1, 2, 3, 4, 5, 6, 7, 8]
 /** A pull looks at no more units than this, so it returns no more ranges. */
 const MAX_RANGES = 1024
 const RANGE_CHUNK = 8 * MAX_RANGES
@@ -41,17 +50,19 @@ export class Reader {
   readonly #queues: QueueNumbers
   readonly #onDamage: (damage: UnitDamage) => void
   readonly #readOnly: boolean
+  readonly #assertOpen: () => void
   /** Written by every pull, read before the next. */
   readonly #numbers = new Float64Array(NUMBERS + 2 * MAX_RANGES)
   readonly #tags = new Map<string, NativeTags>()
   #rangeChunk = new Float64Array(RANGE_CHUNK)
   #rangesUsed = 0
 
-  constructor(store: NativeStore, queues: QueueNumbers, readOnly: boolean, onDamage: (damage: UnitDamage) => void) {
+  constructor(store: NativeStore, queues: QueueNumbers, readOnly: boolean, onDamage: (damage: UnitDamage) => void, assertOpen: () => void) {
     this.#store = store
     this.#queues = queues
     this.#readOnly = readOnly
     this.#onDamage = onDamage
+    this.#assertOpen = assertOpen
   }
 
   async pull(options: PullOptions): Promise<PullResult> {
@@ -76,13 +87,16 @@ export class Reader {
     return options.filter === undefined ? result : this.#filtered(options, options.filter, result)
   }
 
-  async pullRaw(options: PullOptions): Promise<RawPullResult> {
+  async pullRaw(options: RawPullOptions): Promise<RawPullResult> {
     noFilter(options)
-    const answer = this.#run(options, MODE_BYTES)
+    const into = options.into
+    if (into !== undefined && !(into instanceof Uint8Array))
+      throw storeError('INVALID_ARGUMENT', { what: 'into', value: into, allowed: 'a Uint8Array' })
+    const answer = this.#run(options, MODE_BYTES, into)
     const { numbers, value } = answer instanceof Promise ? await answer : answer
     return {
       status: STATUSES[numbers[STATUS] as number] as PullStatus,
-      bytes: value ?? NO_BYTES,
+      bytes: into === undefined ? (value ?? NO_BYTES) : bytesIn(into, value, numbers[BYTES] as number),
       count: numbers[COUNT] as number,
       nextOffset: numbers[NEXT] as number,
       minOffset: numbers[MIN] as number,
@@ -120,7 +134,8 @@ export class Reader {
     return chunk.subarray(at, at + length)
   }
 
-  #run(options: PullOptions, mode: number): Raw | Promise<Raw> {
+  #run(options: PullOptions, mode: number, into?: Uint8Array): Raw | Promise<Raw> {
+    this.#assertOpen()
     if (options === null || typeof options !== 'object')
       throw storeError('INVALID_ARGUMENT', { what: 'options', value: options, allowed: 'an object' })
     const { topic, queueId, offset, maxBytes = 0 } = options
@@ -141,10 +156,10 @@ export class Reader {
       numbers[STATUS] = STATUSES.indexOf(queue === -1 ? 'NO_MESSAGE_IN_QUEUE' : 'NO_MATCHED_LOGIC_QUEUE')
       return { numbers, value: undefined }
     }
-    let value = binding.pull(this.#store, queue, offset, maxMessages, maxBytes, mode, tags, numbers)
+    let value = binding.pull(this.#store, queue, offset, maxMessages, maxBytes, mode, tags, numbers, into)
     if (this.#readOnly && numbers[STATUS] !== 0 && numbers[WOULD_BLOCK] === 0) {
       binding.refresh(this.#store)
-      value = binding.pull(this.#store, queue, offset, maxMessages, maxBytes, mode, tags, numbers)
+      value = binding.pull(this.#store, queue, offset, maxMessages, maxBytes, mode, tags, numbers, into)
     }
     if (numbers[WOULD_BLOCK] === 1) {
       return binding.pullCold(this.#store, queue, offset, maxMessages, maxBytes, mode, tags).then((answer) => {
@@ -184,6 +199,14 @@ export class Reader {
     })
     return { ...result, messages, status: messages.length === 0 ? 'NO_MATCHED_MESSAGE' : result.status }
   }
+}
+
+/** The records of a pull that was given memory: a buffer of their own when they did not fit, or came from the pool, which must not write to the caller's. */
+function bytesIn(into: Uint8Array, value: Buffer | undefined, bytes: number): Buffer {
+  if (bytes === 0) return NO_BYTES
+  if (value !== undefined && value.length > into.length) return value
+  if (value !== undefined) into.set(value)
+  return Buffer.from(into.buffer, into.byteOffset, bytes)
 }
 
 function check(what: string, value: number, least: number): void {

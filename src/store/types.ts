@@ -88,6 +88,11 @@ export interface PullOptions {
   filter?: MessageFilter
 }
 
+export interface RawPullOptions extends PullOptions {
+  /** Memory to use again for each pull, instead of a new buffer for each: the records go to its start where they fit, and `bytes` is a view of it. */
+  into?: Uint8Array
+}
+
 export interface PullResult {
   readonly status: PullStatus
   /** Decoded lazily from one buffer. */
@@ -101,6 +106,7 @@ export interface PullResult {
 
 /** A pull without the decoding: the records back to back, as they lie in the log. */
 export interface RawPullResult extends Omit<PullResult, 'messages'> {
+  /** A view of `into` where one was given and is long enough; else a buffer of its own. */
   readonly bytes: Buffer
   readonly count: number
 }

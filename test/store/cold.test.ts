@@ -37,10 +37,12 @@ t.test('a cold page is read off the loop: with the pool blocked such calls wait,
   })
   const settled: string[] = []
   const at = (i: number): number => (results[i] as { logOffset: number }).logOffset
+  const into = Buffer.alloc(64 << 10)
   const waiting = {
     pull: store.pull({ ...queue, offset: 0 }),
     'pull by tag': store.pull({ ...queue, offset: 0, tags: 'paid' }),
     pullRaw: store.pullRaw({ ...queue, offset: 20 }),
+    'pullRaw into memory': store.pullRaw({ ...queue, offset: 40, into }),
     messageAt: store.messageAt(at(70)),
   }
   for (const [name, promise] of Object.entries(waiting)) promise.then(() => settled.push(name))
@@ -59,6 +61,9 @@ t.test('a cold page is read off the loop: with the pool blocked such calls wait,
       Array.from({ length: 20 }, (_, i) => i),
     )
   t.equal((await waiting.pullRaw).count, 20)
+  const cold = await waiting['pullRaw into memory']
+  t.equal(cold.bytes.buffer, into.buffer)
+  t.same(cold, await store.pullRaw({ ...queue, offset: 40 }))
   t.equal(Number.parseInt(bodyOf((await waiting.messageAt) as Message), 10), 70)
   for (const writer of writers) closeSync(writer)
 })

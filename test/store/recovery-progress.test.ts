@@ -21,4 +21,6 @@ t.test('a long recovery tells how far it is, and a short one nothing', async (t)
     told.every(([done, total], i) => done > (told[i - 1]?.[0] ?? 0) && done <= total),
     'it rises, and never above the whole',
   )
+  const [done, total] = told.at(-1) as [number, number]
+  t.equal(done, total, 'the last word is the whole')
 })
