@@ -206,16 +206,19 @@ function pull(scaled) {
     candidates: {
       ranges: ours('pull', { ...all, how: 'ranges' }),
       copied: ours('pull', { ...all, how: 'copied' }),
+      fresh: ours('pull', { ...all, how: 'fresh' }),
       decoded: ours('pull', { ...all, how: 'decoded' }),
       'core, ranges': core('pull', { ...all, how: 'ranges' }),
       'core, copied': core('pull', { ...all, how: 'copied' }),
+      'C, copied': limit('gather', { count: all.count, piece: recordBytes(1024) }),
       'Java, getMessage': java({ work: 'pull', body: 1024, warmup: all.count }),
       'Node: lmdb, getRange': node('lmdb', { ...all, work: 'pull' }),
     },
-    limit: 'core',
+    limit: 'C',
     rows: [
       row('raw ranges', 'ranges', [{ of: 'Java', atLeast: 1 }, { of: 'core, ranges' }]),
-      row('copied into one Buffer', 'copied', [{ of: 'Java', atLeast: 0.5 }, { of: 'core, copied' }]),
+      row('copied into one Buffer', 'copied', [{ of: 'Java', atLeast: 0.5 }, { of: 'C' }, { of: 'core, copied' }]),
+      row('copied into a new Buffer each', 'fresh', [{ of: 'Java' }]),
       row('decoded', 'decoded', [{ of: 'Node', atLeast: 3 }]),
     ],
   }

@@ -5,6 +5,7 @@
 //   stream  dir= bytes=                   so many bytes in segments, synced at the end
 //   paced   dir= rate= seconds= body=     open loop: latency from the intended start, and stalls
 //   raw     dir= way=memcpy|pwrite|gathered bytes= piece=    nothing but the copy
+//   gather  dir= count= piece=            records of four queues copied 32 at a time
 //   warm    dir= bytes=                   writes and deletes a file, so that the next run meets used pages
 //   drop    dir=                          drops the files below a folder from the page cache, and checks it
 //   check                                 the fast CRC against the slow one
@@ -96,12 +97,13 @@ int main(int argc, char** argv) {
   static const struct {
     const char* name;
     int (*run)(void);
-  } commands[] = {{"append", run_append}, {"sync", run_sync}, {"stream", run_stream}, {"paced", run_paced},
-                  {"raw", run_raw},       {"warm", run_warm}, {"drop", run_drop},     {"check", run_check}};
+  } commands[] = {{"append", run_append}, {"sync", run_sync}, {"stream", run_stream},
+                  {"paced", run_paced},   {"raw", run_raw},   {"gather", run_gather},
+                  {"warm", run_warm},     {"drop", run_drop}, {"check", run_check}};
   argument_count = argc;
   arguments = argv;
   for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++) {
     if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run();
   }
-  fail("usage: limit append|sync|stream|paced|raw|warm|drop|check key=value…");
+  fail("usage: limit append|sync|stream|paced|raw|gather|warm|drop|check key=value…");
 }

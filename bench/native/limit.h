@@ -65,6 +65,7 @@ int run_sync(void);
 int run_stream(void);
 int run_paced(void);
 int run_raw(void);
+int run_gather(void);
 int run_warm(void);
 int run_drop(void);
 int run_check(void);

@@ -1,4 +1,4 @@
-// limit raw, warm, drop: the bare copies, and the care of the page cache between runs.
+// limit raw, gather, warm, drop: the bare copies, and the care of the page cache between runs.
 #include "limit.h"
 
 #include <ftw.h>
@@ -36,6 +36,40 @@ int run_raw(void) {
     }
   }
   print_rate((double)count, now() - started, cpu_seconds() - cpu, (double)(count * piece));
+  return 0;
+}
+
+// Records of four queues that take turns in a file, copied 32 at a time, queue by queue, out of a mapping into one
+// buffer: what any pull that copies has to wait for. The next record is asked for while one is copied.
+int run_gather(void) {
+  enum { QUEUES = 4, PULL = 32, LINE = 64 };
+  const char* dir = option("dir", NULL);
+  size_t count = (size_t)number("count", 1e6), piece = (size_t)number("piece", 1129), bytes = count * piece;
+  if (dir == NULL) fail("gather needs dir=");
+  uint8_t* data = random_bodies(4 * KIB);
+  int fd = create_file(dir, "gather", bytes);
+  for (size_t at = 0; at < bytes; at += MIB) write_all(fd, data, bytes - at < MIB ? bytes - at : MIB, (off_t)at);
+  const uint8_t* base = map_file(fd, bytes);
+  uint64_t sum = 0;
+  for (size_t page = 0; page < bytes; page += 4096) sum += ((volatile const uint8_t*)base)[page];
+  uint8_t* out = malloc(PULL * piece);
+  size_t copied = 0;
+  double cpu = cpu_seconds(), started = now();
+  do {
+    for (size_t queue = 0; queue < QUEUES; queue++) {
+      for (size_t first = queue; first < count; first += QUEUES * PULL) {
+        size_t held = 0;
+        for (size_t i = first; i < count && held < PULL; i += QUEUES, held++) {
+          for (size_t ahead = 0; ahead < piece; ahead += LINE) __builtin_prefetch(base + (i + QUEUES) * piece + ahead);
+          memcpy(out + held * piece, base + i * piece, piece);
+        }
+        copied += held;
+        sum += out[(held - 1) * piece];
+      }
+    }
+  } while (now() - started < 1);
+  if (sum == 1) fail("nothing was read");
+  print_rate((double)copied, now() - started, cpu_seconds() - cpu, (double)(copied * piece));
   return 0;
 }
 

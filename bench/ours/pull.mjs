@@ -8,17 +8,13 @@ for (let i = 0; i < options.count; i += 1000) {
   await store.appendBatch(Array.from({ length: Math.min(1000, options.count - i) }, (_, j) => message(i + j)))
 }
 
-const into = Buffer.allocUnsafeSlow(256 << 10)
+const into = options.how === 'copied' ? Buffer.allocUnsafeSlow(256 << 10) : undefined
 const hows = {
   async ranges(request) {
     const page = await store.pullRanges(request)
     return { read: page.count, next: page.nextOffset }
   },
   async copied(request) {
-    const page = await store.pullRaw({ ...request, into })
-    return { read: page.count, next: page.nextOffset }
-  },
-  async fresh(request) {
     const page = await store.pullRaw(request)
     return { read: page.count, next: page.nextOffset }
   },
@@ -30,13 +26,14 @@ const hows = {
     return { read: page.messages.length, next: page.nextOffset }
   },
 }
+hows.fresh = hows.copied
 const pull = hows[options.how]
 
 await timeReads(async () => {
   let messages = 0
   for (let queueId = 0; queueId < QUEUES; queueId++) {
     for (let offset = 0; ; ) {
-      const { read, next } = await pull({ topic: TOPIC, queueId, offset, maxMessages: 32 })
+      const { read, next } = await pull({ topic: TOPIC, queueId, offset, maxMessages: 32, into })
       if (read === 0) break
       messages += read
       offset = next

@@ -17,7 +17,6 @@ namespace {
 constexpr int64_t kUnitsAtOnce = 128;
 constexpr int64_t kMaxScannedUnits = 800;  // Java's 16,000 bytes of units
 constexpr int64_t kCloseBytes = 1 << 20;
-constexpr int64_t kPrefetchBytes = 4096, kCacheLineBytes = 64;
 
 int64_t MemoryBytes() {
   static const int64_t bytes = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
@@ -137,9 +136,10 @@ class PullScan {
 
   bool NeedsRecords() const { return request_.copied || request_.tags != nullptr; }
 
-  // Whether what a unit says lies in the log. A unit that is damaged may say anything.
+  // Whether what a unit says lies in the log, in one segment. A unit that is damaged may say anything.
   bool LiesInLog(const QueueUnit& unit) const {
-    return unit.size > 0 && unit.log_offset >= log_min_ && unit.log_offset <= log_end_ - unit.size;
+    return unit.size > 0 && unit.log_offset >= log_min_ && unit.log_offset <= log_end_ - unit.size &&
+           (unit.log_offset - log_min_) % log_.segment_bytes() <= log_.segment_bytes() - unit.size;
   }
 
   bool ResidentTogether(int64_t units) const {
@@ -184,12 +184,12 @@ class PullScan {
         skip_to_ = (unit.log_offset / log_.segment_bytes() + 1) * log_.segment_bytes();
       } else {
         outcome_.mismatches.push_back(
-            {offset_, unit.log_offset, unit.size == 0 ? "was never written" : "points out of the log"});
+            {offset_, unit.log_offset, unit.size == 0 ? "was never written" : "points out of the log or of a segment"});
       }
       return NothingYet(PullStatus::kMessageWasRemoving);
     }
     const PullRange range{unit.log_offset, offset_, unit.size};
-    if (NeedsRecords()) {
+    if (request_.copied ? !resident_ : request_.tags != nullptr) {
       const auto segment = CommitLog::FindIn(*segments_, unit.log_offset, log_.segment_bytes());
       if (!segment) return NothingYet(PullStatus::kMessageWasRemoving);
       MILLRACE_RETURN_IF_ERROR(segment->Open());
@@ -261,21 +261,16 @@ Status Store::Pull(const PullRequest& request, PullOutcome* outcome) const {
 Status Store::CopyPulled(const PullRequest& request, PullOutcome* outcome, uint8_t* out) const {
   const auto segments = log_.segments();
   const std::vector<PullRange>& ranges = outcome->ranges;
-  // All copies before the first look at one: a processor that waits for a record from memory can begin with the next.
-  const Segment* segment = nullptr;
+  // All copies before the first look at one: a processor that waits for one record from memory goes on to the next.
+  Segment* segment = nullptr;
   uint8_t* to = out;
-  for (size_t i = 0; i < ranges.size(); i++) {
-    const PullRange& range = ranges[i];
-    if (segment == nullptr || range.log_offset < segment->from() || range.log_offset >= segment->end())
+  for (const PullRange& range : ranges) {
+    if (segment == nullptr || range.log_offset < segment->from() || range.log_offset >= segment->end()) {
       segment = CommitLog::FindIn(*segments, range.log_offset, log_.segment_bytes()).get();
-    if (segment == nullptr)
-      return Status::Error(Code::kUnknownError,
-                           "the segment of log offset " + std::to_string(range.log_offset) + " is gone");
-    if (i + 1 < ranges.size() && ranges[i + 1].log_offset >= segment->from() &&
-        ranges[i + 1].log_offset < segment->end()) {
-      const uint8_t* const next = segment->base() + (ranges[i + 1].log_offset - segment->from());
-      for (int64_t ahead = 0; ahead < std::min<int64_t>(ranges[i + 1].size, kPrefetchBytes); ahead += kCacheLineBytes)
-        __builtin_prefetch(next + ahead);
+      if (segment == nullptr)
+        return Status::Error(Code::kUnknownError,
+                             "the segment of log offset " + std::to_string(range.log_offset) + " is gone");
+      MILLRACE_RETURN_IF_ERROR(segment->Open());
     }
     MILLRACE_RETURN_IF_ERROR(segment->CopyOut(range.log_offset - segment->from(), to, static_cast<size_t>(range.size)));
     to += range.size;

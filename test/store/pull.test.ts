@@ -361,3 +361,27 @@ t.test('a unit that points to another message is reported and not delivered', as
   t.match(reports, [{ ...queue, queueOffset: 2, logOffset: units[3]?.logOffset, reason: /message 3/ }])
   t.equal(reports.length, 1)
 })
+
+t.test('a unit that reaches over the end of a segment is reported, and nothing behind the segment is read', async (t) => {
+  const { open } = await import('node:fs/promises')
+  const { join } = await import('node:path')
+  const directory = newDirectory(t)
+  const first = await openAt(t, directory)
+  while (first.maxLogOffset < 2 * small.mappedFileSizeCommitLog) await first.append({ ...queue, body: Buffer.alloc(9000) })
+  const units = [...first.consumeQueue('orders', 0).units()]
+  const over = units.findIndex(({ logOffset }, i) => (units[i + 1]?.logOffset ?? 0) - logOffset > (units[0]?.size ?? 0))
+  await first.close()
+  const file = await open(join(directory, 'consumequeue', 'orders', '0', '00000000000000000000'), 'r+')
+  const size = Buffer.alloc(4)
+  size.writeInt32BE(small.mappedFileSizeCommitLog)
+  await file.write(size, 0, 4, over * 20 + 8)
+  await file.close()
+  for (const tags of [undefined, 'none']) {
+    const reports: object[] = []
+    const store = await openAt(t, directory, { onDamage: (damage) => reports.push(damage) })
+    const page = await store.pullRaw({ ...queue, offset: over, maxMessages: 1, ...(tags && { tags }) })
+    t.notMatch(page, { count: 0, nextOffset: over }, 'the queue goes on behind it')
+    if (!tags) t.match(reports, [{ ...queue, queueOffset: over, logOffset: units[over]?.logOffset, reason: /of a segment/ }])
+    await store.close()
+  }
+})
