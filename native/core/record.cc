@@ -113,7 +113,8 @@ void EncodeRecord(const MessageFields& fields, const RecordSizes& sizes, uint32_
   Put64(head + 20, static_cast<uint64_t>(place.queue_offset));
   Put64(head + 28, static_cast<uint64_t>(place.log_offset));
   Put32(head + 36, static_cast<uint32_t>(sys_flag));
-  Put64(head + 40, static_cast<uint64_t>(fields.born_timestamp));
+  Put64(head + 40, static_cast<uint64_t>(fields.born_timestamp == kBornWhenStored ? place.store_timestamp
+                                                                                  : fields.born_timestamp));
   uint8_t* out = PutHost(head + 48, *fields.born_host);
   Put64(out, static_cast<uint64_t>(place.store_timestamp));
   out = PutHost(out + 8, *fields.store_host);

@@ -42,6 +42,8 @@ struct Host {
   int bytes() const { return address_bytes + 4; }
 };
 
+constexpr int64_t kBornWhenStored = INT64_MIN;
+
 // What the caller gives. Views must live until the append returns.
 struct MessageFields {
   std::string_view topic;
@@ -54,7 +56,7 @@ struct MessageFields {
   int32_t flag = 0;
   int32_t sys_flag = 0;
   int32_t reconsume_times = 0;
-  int64_t born_timestamp = 0;
+  int64_t born_timestamp = 0;  // or kBornWhenStored
   int64_t prepared_transaction_offset = 0;
   const Host* born_host = nullptr;
   const Host* store_host = nullptr;

@@ -77,6 +77,7 @@ napi_value Init(napi_env env, napi_value exports) {
   for (uint32_t i = 0; i < static_cast<uint32_t>(Code::kCount); i++)
     napi_set_element(env, codes, i, String(env, CodeName(static_cast<Code>(i))));
   Set(env, constants, "codes", codes);
+  Set(env, constants, "blockHeadBytes", Number(env, kBlockHeadBytes));
   Set(env, constants, "entryHeadBytes", Number(env, kEntryHeadBytes));
   Set(env, constants, "pullNumbers", Number(env, kPullNumbers));
   Set(env, constants, "unitBytes", Number(env, kUnitBytes));

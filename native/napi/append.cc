@@ -1,5 +1,6 @@
 // Appending: the block of messages, and what waits for the flush.
 #include <cmath>
+#include <new>
 
 #include "exports.h"
 
@@ -7,20 +8,27 @@ namespace millrace::js {
 namespace {
 
 // clang-format off
-// One message in the append block. TypeScript (src/store/append-block.ts) writes it, the core's answer is written over its head.
+// The append block. TypeScript (src/store/append-block.ts) writes it, for an argument of a call costs more than a number in memory; the core's answers are
+// written over it. At its start:
+//
+//  byte  0     4       8       12       16
+//        ├ end ┼ count ┼ flags ┼ answer ┤ messages
+//
+// `end` is where the messages end. Flags are a sum of: 1 all or nothing, 2 together, 4 wait for the flush; the answer is one of: 1 a message was refused, 2 not
+// flushed in time. One message:
 //
 //  byte  0             4       8      12        16          20     24     28     32           36      40     48
 //  in    ├ entry bytes ┼ queue ┼ flag ┼ sysFlag ┼ reconsume ┼ body ┼ tags ┼ keys ┼ properties ┼ hosts ┼ born ┼ prepared ┤ hosts, tags, keys, properties, body
 //  out   │             ┼ code  ┼ size ┼         ┼ log offset       ┼ queue offset ┼ store time         │
 //
-// Native byte order; a born time of NaN means now; an entry's length is a multiple of 8. `hosts` is the address bytes of the born host, and of the store host << 8. A body length of
+// Native byte order; a born time of NaN means the store time; an entry's length is a multiple of 8. `hosts` is the address bytes of the born host, and of the store host << 8. A body length of
 // -n - 1 means n bytes that are an argument of the call.
 // clang-format on
 struct Appender {
   StoreHandle* handle;
-  napi_ref wrapper;  // keeps the store's object, and with it `handle`, while the function lives
-  uint8_t* block;
+  std::shared_ptr<uint8_t[]> memory;
   size_t block_bytes;
+  napi_ref wrapper;  // keeps the store's object, and with it `handle`, while the function lives
   napi_ref block_ref;
   std::vector<MessageFields> messages;
   std::vector<ConsumeQueue*> queues;
@@ -48,25 +56,26 @@ bool ReadBlockHost(const uint8_t* p, int address_bytes, Host* host) {
   return true;
 }
 
-// append(bytes, count, mode, body?) → 0, or a sum of: 1 a message was refused, 2 not flushed in time. Modes: 1 all or
-// nothing, 2 together, 4 wait for the flush.
+enum Flag : uint32_t { kAllOrNothing = 1, kTogether = 2, kWaitForFlush = 4 };
+enum Answer : uint32_t { kSomeRefused = 1, kNotFlushed = 2 };
+
+// append(body?)
 napi_value Append(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   auto* appender = static_cast<Appender*>(arguments.data());
-  uint32_t bytes = 0, count = 0, mode = 0;
-  if (arguments.count() < 3 || napi_get_value_uint32(env, arguments.at(0), &bytes) != napi_ok ||
-      napi_get_value_uint32(env, arguments.at(1), &count) != napi_ok ||
-      napi_get_value_uint32(env, arguments.at(2), &mode) != napi_ok || bytes > appender->block_bytes ||
-      count > bytes / kEntryHeadBytes)
-    return ThrowArgument(env, "append takes the bytes and messages in its block, and a mode");
+  uint8_t* const block = appender->memory.get();
+  const auto bytes = Load<uint32_t>(block), count = Load<uint32_t>(block + 4), flags = Load<uint32_t>(block + 8);
+  Save(block + 4, uint32_t{0});  // nothing is appended twice
+  if (bytes > appender->block_bytes || count > bytes / kEntryHeadBytes)
+    return ThrowArgument(env, "the append block is malformed");
   if (appender->handle->released())
     return Throw(env,
                  Status::Error(Code::kStoreNotOpen, "the store is closed", appender->handle->store().options().root));
   std::string_view outside;
-  if (arguments.count() > 3) {
+  if (arguments.count() > 0) {
     uint8_t* data = nullptr;
     size_t length = 0;
-    if (!arguments.Bytes(3, &data, &length)) return ThrowArgument(env, "the body is no bytes");
+    if (!arguments.Bytes(0, &data, &length)) return ThrowArgument(env, "the body is no bytes");
     outside = {reinterpret_cast<const char*>(data), length};
   }
   Store& store = appender->handle->store();
@@ -76,11 +85,10 @@ napi_value Append(napi_env env, napi_callback_info info) {
   appender->outcomes.resize(count);
   appender->hosts.resize(size_t{2} * count);
   appender->entries.resize(count);
-  const int64_t now = Store::NowMs();
-  size_t at = 0;
+  size_t at = kBlockHeadBytes;
   for (uint32_t i = 0; i < count; i++) {
-    uint8_t* const entry = appender->block + at;
-    if (bytes - at < kEntryHeadBytes) return ThrowArgument(env, "the append block is cut off");
+    uint8_t* const entry = block + at;
+    if (at > bytes || bytes - at < kEntryHeadBytes) return ThrowArgument(env, "the append block is cut off");
     const auto entry_bytes = Load<uint32_t>(entry);
     const auto queue = Load<uint32_t>(entry + 4);
     const int32_t body_bytes = Load<int32_t>(entry + 20);
@@ -97,7 +105,7 @@ napi_value Append(napi_env env, napi_callback_info info) {
     message.sys_flag = Load<int32_t>(entry + 12);
     message.reconsume_times = Load<int32_t>(entry + 16);
     const auto born = Load<double>(entry + 40);
-    message.born_timestamp = std::isnan(born) ? now : static_cast<int64_t>(born);
+    message.born_timestamp = std::isnan(born) ? kBornWhenStored : static_cast<int64_t>(born);
     message.prepared_transaction_offset = static_cast<int64_t>(Load<double>(entry + 48));
     message.born_host = message.store_host = default_host;
     uint64_t cursor = kEntryHeadBytes;
@@ -129,15 +137,15 @@ napi_value Append(napi_env env, napi_callback_info info) {
     at += entry_bytes;
   }
   AppendMode append_mode;
-  append_mode.all_or_nothing = (mode & 1) != 0;
-  append_mode.together = (mode & 2) != 0;
+  append_mode.all_or_nothing = (flags & kAllOrNothing) != 0;
+  append_mode.together = (flags & kTogether) != 0;
   const Status status = store.Append(&appender->handle->append_buffer, appender->messages.data(),
                                      appender->queues.data(), count, append_mode, appender->outcomes.data());
   if (!status.ok()) return Throw(env, status);
-  uint32_t result = 0;
+  uint32_t answer = 0;
   int64_t end = 0;
   for (uint32_t i = 0; i < count; i++) {
-    uint8_t* const entry = appender->block + appender->entries[i];
+    uint8_t* const entry = block + appender->entries[i];
     const AppendOutcome& outcome = appender->outcomes[i];
     Save(entry + 4, static_cast<int32_t>(outcome.code));
     Save(entry + 8, outcome.size);
@@ -145,38 +153,52 @@ napi_value Append(napi_env env, napi_callback_info info) {
     Save(entry + 24, static_cast<double>(outcome.queue_offset));
     Save(entry + 32, static_cast<double>(outcome.store_timestamp));
     if (outcome.code != Code::kOk) {
-      result |= 1;
+      answer |= kSomeRefused;
     } else {
       end = outcome.log_offset + outcome.size;
     }
   }
   // Whoever waits in TypeScript (or does not wait at all) is served by the flusher's thread, which begins now.
-  if ((mode & 4) == 0 && end > 0 && store.flusher().synchronous()) store.flusher().Request(end);
-  if ((mode & 4) != 0 && end > 0) {
+  if ((flags & kWaitForFlush) == 0 && end > 0 && store.flusher().synchronous()) store.flusher().Request(end);
+  if ((flags & kWaitForFlush) != 0 && end > 0) {
     bool done = true;
     const Status flushed = store.WaitFlushed(end, &done);
     if (!flushed.ok()) return Throw(env, flushed);
-    if (!done) result |= 2;
+    if (!done) answer |= kNotFlushed;
   }
-  napi_value value = nullptr;
-  napi_create_uint32(env, result, &value);
-  return value;
+  Save(block + 12, answer);
+  return nullptr;
 }
 
-// createAppender(store, block: ArrayBuffer) → append function
+// createAppender(store, bytes) → {append, block: ArrayBuffer}. The memory is the core's, so that a block that is taken
+// away from TypeScript is still there for append.
 napi_value CreateAppender(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  int64_t bytes = 0;
   if (handle == nullptr) return nullptr;
-  bool is_buffer = false;
-  void* data = nullptr;
-  size_t bytes = 0;
-  if (arguments.count() < 2 || napi_is_arraybuffer(env, arguments.at(1), &is_buffer) != napi_ok || !is_buffer ||
-      napi_get_arraybuffer_info(env, arguments.at(1), &data, &bytes) != napi_ok || data == nullptr)
-    return ThrowArgument(env, "the append block is no ArrayBuffer");
-  auto* appender = new Appender{handle, nullptr, static_cast<uint8_t*>(data), bytes, nullptr, {}, {}, {}, {}, {}};
+  if (!arguments.Integer(1, &bytes) || bytes < static_cast<int64_t>(kBlockHeadBytes) || bytes > INT32_MAX)
+    return ThrowArgument(env, "createAppender takes a number of bytes");
+  using Memory = std::shared_ptr<uint8_t[]>;
+  Memory memory(new (std::nothrow) uint8_t[static_cast<size_t>(bytes)]());
+  if (!memory)
+    return Throw(env, Status::Error(Code::kUnknownError, "no memory for " + std::to_string(bytes) + " bytes"));
+  napi_value block = nullptr;
+  auto* const shared = new Memory(memory);
+  if (napi_create_external_arraybuffer(
+          env, memory.get(), static_cast<size_t>(bytes),
+          [](napi_env, void*, void* hint) { delete static_cast<Memory*>(hint); }, shared, &block) != napi_ok) {
+    // A V8 that takes no memory of others: then the block is V8's.
+    delete shared;
+    void* data = nullptr;
+    if (napi_create_arraybuffer(env, static_cast<size_t>(bytes), &data, &block) != napi_ok)
+      return Throw(env, Status::Error(Code::kUnknownError, "no memory for " + std::to_string(bytes) + " bytes"));
+    memory = Memory(static_cast<uint8_t*>(data), [](uint8_t*) {});
+  }
+  auto* appender =
+      new Appender{handle, std::move(memory), static_cast<size_t>(bytes), nullptr, nullptr, {}, {}, {}, {}, {}};
   napi_create_reference(env, arguments.at(0), 1, &appender->wrapper);
-  napi_create_reference(env, arguments.at(1), 1, &appender->block_ref);
+  napi_create_reference(env, block, 1, &appender->block_ref);
   napi_value function = nullptr;
   napi_create_function(env, "append", NAPI_AUTO_LENGTH, Append, appender, &function);
   napi_add_finalizer(
@@ -188,7 +210,10 @@ napi_value CreateAppender(napi_env env, napi_callback_info info) {
         delete gone;
       },
       nullptr, nullptr);
-  return function;
+  napi_value made = Object(env);
+  Set(env, made, "append", function);
+  Set(env, made, "block", block);
+  return made;
 }
 
 // queue(store, topic, queueId, make) → its number; -1 for one that nobody has written to, -2 for one that nobody can

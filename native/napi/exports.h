@@ -15,7 +15,8 @@ void ExportRead(napi_env env, napi_value exports);     // pull, records, queues,
 void ExportParts(napi_env env, napi_value exports);    // log, queue and index without a store
 void ExportLayouts(napi_env env, napi_value exports);  // hashes and checksums
 
-constexpr size_t kEntryHeadBytes = 56;  // of a message in the append block (append.cc)
+// Of the append block, and of a message in it (append.cc).
+constexpr size_t kBlockHeadBytes = 16, kEntryHeadBytes = 56;
 // What pull writes into its Float64Array of numbers.
 enum PullNumber { kStatus, kNext, kMin, kMax, kSuggest, kCount, kBytes, kWouldBlock, kMismatches, kPullNumbers };
 

@@ -98,8 +98,8 @@ export interface UnitMismatch {
   reason: string
 }
 
-/** Writes `count` messages from its block; a sum of 1 (one was refused) and 2 (not flushed in time). Mode: 1 all or nothing, 2 together, 4 wait. */
-export type NativeAppend = (blockBytes: number, count: number, mode: number, body?: Uint8Array) => number
+/** Writes the messages of its block, and its answer over them; the layout stands in native/napi/append.cc. */
+export type NativeAppend = (body?: Uint8Array) => void
 
 type PullArguments = [
   store: NativeStore,
@@ -114,6 +114,7 @@ type PullArguments = [
 export interface Binding {
   readonly constants: {
     readonly codes: readonly string[]
+    readonly blockHeadBytes: number
     readonly entryHeadBytes: number
     readonly pullNumbers: number
     readonly unitBytes: number
@@ -130,7 +131,7 @@ export interface Binding {
   /** Writes state, positions and counters; their order stands in native/napi/store.cc. */
   numbers(store: NativeStore, out: Float64Array): void
   setConfirmOffset(store: NativeStore, logOffset: number): void
-  createAppender(store: NativeStore, block: ArrayBuffer): NativeAppend
+  createAppender(store: NativeStore, blockBytes: number): { append: NativeAppend; block: ArrayBuffer }
   queue(store: NativeStore, topic: string, queueId: number, make: boolean): number
   appendRaw(store: NativeStore, logOffset: number, bytes: Uint8Array): void
   wakeWhenFlushed(store: NativeStore, logOffset: number): void

@@ -1,6 +1,6 @@
 /**
  * The memory through which messages reach the core: fields as flat values, one entry a message, many entries a crossing. The layout stands in
- * native/napi/addon.cc; nothing of it reaches a file. The core writes its answer over each entry's head.
+ * native/napi/append.cc; nothing of it reaches a file. The core writes its answer over each entry's head.
  */
 import { storeError } from '../errors.js'
 import { parseHost } from '../format/host.js'
@@ -10,6 +10,8 @@ import type { QueueNumbers } from './queue-numbers.js'
 import type { MessageInput } from './types.js'
 
 const HEAD_BYTES = binding.constants.entryHeadBytes
+/** Where the first message begins. In front, as int32: where the messages end, how many they are, flags, and the core's answer. */
+export const FIRST = binding.constants.blockHeadBytes
 const BLOCK_BYTES = 1 << 20
 /** A body of this size is handed over where it lies instead of being copied into the block. */
 const OUTSIDE_BODY_BYTES = 64 << 10
@@ -30,28 +32,24 @@ export class AppendBlock {
   readonly #f64: Float64Array
   readonly #queues: QueueNumbers
   readonly #allowOutside: boolean
-  #used = 0
+  #end = FIRST
   #count = 0
   #outside: Uint8Array | undefined
 
   /** `allowOutside`: a large body may seal the block and be handed over where it lies. */
   constructor(store: NativeStore, queues: QueueNumbers, blockBytes = BLOCK_BYTES, allowOutside = true) {
-    const block = new ArrayBuffer(blockBytes)
+    const { append, block } = binding.createAppender(store, blockBytes)
     this.#queues = queues
     this.#allowOutside = allowOutside
-    this.#append = binding.createAppender(store, block)
+    this.#append = append
     this.#bytes = new Uint8Array(block)
     this.#i32 = new Int32Array(block)
     this.#f64 = new Float64Array(block)
   }
 
-  get count(): number {
-    return this.#count
-  }
-
   /** Bytes of the messages that wait in the block. */
   get used(): number {
-    return this.#used
+    return this.#end - FIRST
   }
 
   /** No further message can be put before the next commit. */
@@ -59,15 +57,10 @@ export class AppendBlock {
     return this.#outside !== undefined
   }
 
-  /** Forgets the messages put since `count` and `used` were these. */
-  rewind(count: number, used: number): void {
-    this.#count = count
-    this.#used = used
-    this.#outside = undefined
-  }
-
   clear(): void {
-    this.rewind(0, 0)
+    this.#end = FIRST
+    this.#count = 0
+    this.#outside = undefined
   }
 
   /**
@@ -81,7 +74,7 @@ export class AppendBlock {
     const tags = message.tags === undefined ? '' : message.tags
     if (typeof tags !== 'string') throw storeError('INVALID_ARGUMENT', { what: 'tags', value: tags, allowed: 'a string' })
     const queue = this.#queues.of(message.topic, message.queueId ?? 0, true)
-    const at = this.#used
+    const at = this.#end
     const start = at >> 2
 
     const text = typeof body === 'string' ? encoder.encode(body) : body
@@ -139,21 +132,25 @@ export class AppendBlock {
     f64[(at >> 3) + 6] =
       message.preparedTransactionOffset === undefined ? 0 : integer(message.preparedTransactionOffset, 'preparedTransactionOffset')
     if (outside) this.#outside = text
-    this.#used = at + entryBytes
+    this.#end = at + entryBytes
     this.#count++
     return true
   }
 
   /**
-   * Appends everything in the block in one crossing. The answers are read with `answer` until the next `put`; the block is empty afterwards.
-   * Throws when the store refused all of it.
+   * Appends everything in the block in one crossing, and gives the sum that answers for all of it. Until the next `put` the answer to each message is read at
+   * its place, from `FIRST` on; the block is empty afterwards. Throws when the store refused all of it.
    */
-  commit(mode: number): number {
-    const used = this.#used
-    const count = this.#count
+  commit(flags: number): number {
+    const i32 = this.#i32
     const outside = this.#outside
+    i32[0] = this.#end
+    i32[1] = this.#count
+    i32[2] = flags
     this.clear()
-    return outside === undefined ? this.#append(used, count, mode) : this.#append(used, count, mode, outside)
+    if (outside === undefined) this.#append()
+    else this.#append(outside)
+    return i32[3] as number
   }
 
   /** Length of the entry at `at`: the next one follows. */

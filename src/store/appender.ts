@@ -6,7 +6,7 @@ import { storeError } from '../errors.js'
 import { parseHost } from '../format/host.js'
 import type { NativeStore } from '../native/binding.js'
 import { binding } from '../native/binding.js'
-import { AppendBlock } from './append-block.js'
+import { AppendBlock, FIRST } from './append-block.js'
 import { Appended } from './append-result.js'
 import type { QueueNumbers } from './queue-numbers.js'
 import type { Replication } from './replication.js'
@@ -33,8 +33,8 @@ export interface AppenderOptions {
   onAppended: () => void
 }
 
-type Resolve = (result: AppendResult) => void
-type Reject = (error: unknown) => void
+/** Settles an append; with a promise that rejects, it rejects. */
+type Resolve = (result: AppendResult | Promise<never>) => void
 
 /** An append whose record is in the log and whose flush is waited for. */
 interface Unflushed {
@@ -50,28 +50,30 @@ interface Blocked {
   readonly message: MessageInput
   readonly wait: boolean
   readonly resolve: Resolve
-  readonly reject: Reject
 }
 
-/** The appends of one crossing, in order: arrays that are used again, instead of an object each. */
+/** What an append asks for beyond the rule. */
+interface Unusual {
+  readonly wait: boolean
+  readonly storeHost: string | undefined
+}
+
+/** The appends of one crossing, in order: what is used again, instead of an object each. */
 class Gathered {
   count = 0
   readonly resolves: (Resolve | undefined)[] = []
-  readonly rejects: (Reject | undefined)[] = []
-  readonly waits: boolean[] = []
-  readonly storeHosts: (string | undefined)[] = []
+  /** By their place. */
+  readonly unusual = new Map<number, Unusual>()
 
-  add(resolve: Resolve, reject: Reject, wait: boolean, storeHost: string | undefined): void {
+  add(resolve: Resolve, wait: boolean, storeHost: string | undefined): void {
     const i = this.count++
     this.resolves[i] = resolve
-    this.rejects[i] = reject
-    this.waits[i] = wait
-    this.storeHosts[i] = storeHost
+    if (!wait || storeHost !== undefined) this.unusual.set(i, { wait, storeHost })
   }
 
   clear(): void {
     this.resolves.fill(undefined, 0, this.count)
-    this.rejects.fill(undefined, 0, this.count)
+    if (this.unusual.size > 0) this.unusual.clear()
     this.count = 0
   }
 }
@@ -107,13 +109,10 @@ export class Appender {
 
   append(message: MessageInput, options: AppendOptions | undefined): Promise<AppendResult> {
     const wait = options?.wait !== false
-    return new Promise((resolve, reject) => {
-      if (this.#blocked.length > 0 || this.#full()) {
-        if (this.#options.whenFull === 'reject') reject(storeError('TOO_MANY_WAITING', { waiting: this.waiting }))
-        else this.#blocked.push({ message, wait, resolve, reject })
-      } else {
-        this.#put(message, wait, resolve, reject)
-      }
+    return new Promise((resolve) => {
+      if (this.#blocked.length === 0 && !this.#full()) this.#put(message, wait, resolve)
+      else if (this.#options.whenFull === 'reject') throw storeError('TOO_MANY_WAITING', { waiting: this.waiting })
+      else this.#blocked.push({ message, wait, resolve })
     })
   }
 
@@ -124,7 +123,7 @@ export class Appender {
     if (this.#options.synchronous && options?.wait !== false) mode |= MODE_WAIT
     block.put(message)
     const flags = block.commit(mode)
-    const result = this.#answer(block, 0, message.storeHost)
+    const result = this.#answer(block, FIRST, message.storeHost)
     if (flags & RESULT_NOT_FLUSHED) result.status = 'FLUSH_DISK_TIMEOUT'
     this.#options.onAppended()
     return result
@@ -159,25 +158,26 @@ export class Appender {
     if (gathered.count === 0) return
     this.#gathered = this.#spare ?? new Gathered()
     this.#spare = undefined
-    const { count, resolves, rejects, waits, storeHosts } = gathered
+    const { count, resolves, unusual } = gathered
     const block = this.#block
     try {
       block.commit(0)
     } catch (error) {
-      for (let i = 0; i < count; i++) (rejects[i] as Reject)(error)
+      for (let i = 0; i < count; i++) (resolves[i] as Resolve)(Promise.reject(error))
       this.#release()
       return
     }
     const { synchronous, replication } = this.#options
-    let at = 0
+    let at = FIRST
     for (let i = 0; i < count; i++) {
       const resolve = resolves[i] as Resolve
       const code = block.code(at)
       if (code !== 0) {
-        ;(rejects[i] as Reject)(refusal(code, block.size(at)))
+        resolve(Promise.reject(refusal(code, block.size(at))))
       } else {
-        const result = this.#answer(block, at, storeHosts[i])
-        if (!waits[i]) resolve(result)
+        const more = unusual.size > 0 ? unusual.get(i) : undefined
+        const result = this.#answer(block, at, more?.storeHost)
+        if (more?.wait === false) resolve(result)
         else if (synchronous) this.#waitForFlush(result, resolve, replication !== undefined)
         else if (replication !== undefined) this.#replicated(result).then(resolve)
         else resolve(result)
@@ -210,7 +210,7 @@ export class Appender {
     this.commit()
     const blocked = this.#blocked
     this.#blocked = []
-    for (const { reject } of blocked) reject(storeError('STORE_NOT_OPEN', { state: 'closing' }))
+    for (const { resolve } of blocked) resolve(Promise.reject(storeError('STORE_NOT_OPEN', { state: 'closing' })))
     while (this.#unflushed.length > this.#settled) await new Promise<void>((resolve) => this.#drained.push(resolve))
   }
 
@@ -222,18 +222,14 @@ export class Appender {
     )
   }
 
-  #put(message: MessageInput, wait: boolean, resolve: Resolve, reject: Reject): void {
+  /** Throws for what no store would take. */
+  #put(message: MessageInput, wait: boolean, resolve: Resolve): void {
     const block = this.#block
-    try {
-      if (!block.put(message)) {
-        this.commit()
-        block.put(message)
-      }
-    } catch (error) {
-      reject(error)
-      return
+    if (!block.put(message)) {
+      this.commit()
+      block.put(message)
     }
-    this.#gathered.add(resolve, reject, wait, message.storeHost)
+    this.#gathered.add(resolve, wait, message.storeHost)
     if (block.used >= CROSS_AT_BYTES || block.sealed) this.commit()
     else if (this.#gathered.count === 1) queueMicrotask(this.#commitTick)
   }
@@ -255,7 +251,7 @@ export class Appender {
     const block = this.#blockWith(messages)
     const flags = block.commit(mode)
     const results: Appended[] = new Array(messages.length)
-    let at = 0
+    let at = FIRST
     for (let i = 0; i < results.length; i++) {
       results[i] = this.#answer(block, at, (messages[i] as MessageInput).storeHost)
       at += block.entryBytes(at)
@@ -338,8 +334,12 @@ export class Appender {
   /** Those that could not begin, as far as there is room now. */
   #release(): void {
     while (this.#blocked.length > 0 && !this.#full()) {
-      const { message, wait, resolve, reject } = this.#blocked.shift() as Blocked
-      this.#put(message, wait, resolve, reject)
+      const { message, wait, resolve } = this.#blocked.shift() as Blocked
+      try {
+        this.#put(message, wait, resolve)
+      } catch (error) {
+        resolve(Promise.reject(error))
+      }
     }
     if (this.#drained.length > 0 && !this.#full()) for (const resolve of this.#drained.splice(0)) resolve()
   }

@@ -127,47 +127,51 @@ async function run(): Promise<void> {
   }
 
   // The appender: blocks that lie about themselves, counts beyond them, a block that was taken away.
-  const block = new ArrayBuffer(65536)
-  const append = binding.createAppender(store, block) as unknown as Any
-  for (const args of [
-    [],
-    [0],
-    [0, 0],
-    [-1, 1, 0],
-    [65537, 1, 0],
-    [64, 2 ** 32 - 1, 0],
-    [0, 2 ** 32 - 1, 0],
-    [65536, 1 << 24, 0],
-    ['x', {}, null],
-    [64, 1, 0, 5],
-    [64, 1, 0, detached(new Uint8Array(64))],
-  ])
-    await attempt('append', () => append(...args))
+  for (const bytes of [0, 15, -1, 2 ** 31, Number.NaN, '64'])
+    await attempt('createAppender', () => (binding as unknown as Record<string, Any>).createAppender?.(store, bytes))
+  const { append, block } = binding.createAppender(store, 65536) as unknown as { append: Any; block: ArrayBuffer }
   const bytes = new Uint8Array(block)
   const head = new Int32Array(block)
+  const first = binding.constants.blockHeadBytes
+  const entry = new Int32Array(block, first)
+  for (const [end, count] of [
+    [0, 0],
+    [0, 1],
+    [-1, 1],
+    [15, 1],
+    [65537, 1],
+    [80, -1],
+    [65536, 1 << 24],
+  ] as const)
+    for (const args of [[], [5], [null], [detached(new Uint8Array(64))]]) {
+      head.set([end, count, 0])
+      await attempt('append', () => append(...args))
+    }
   for (let i = 0; i < 20_000; i++) {
-    bytes.set(random.bytes(200), 0)
-    if (random.chance(0.9)) head[0] = 64 + 8 * random.int(32)
-    if (random.chance(0.9)) head[1] = number
+    bytes.set(random.bytes(200), first)
+    if (random.chance(0.9)) entry[0] = 64 + 8 * random.int(32)
+    if (random.chance(0.9)) entry[1] = number
     for (let field = 5; field < 10; field++)
-      if (random.chance(0.7)) head[field] = random.pick([0, 1, 4, 16, 255, 256, 4096, 0x404, 0x1010, -1, -2147483648, 2147483647])
-    const args = [
-      random.pick([56, 64, 200, 320, 65536]),
-      random.int(4),
-      random.int(8),
-      ...(random.chance(0.3) ? [random.pick(values)] : []),
-    ]
+      if (random.chance(0.7)) entry[field] = random.pick([0, 1, 4, 16, 255, 256, 4096, 0x404, 0x1010, -1, -2147483648, 2147483647])
+    head.set([random.pick([0, 56, 72, 80, 216, 336, 65536]), random.int(4), random.int(8)])
+    const args = random.chance(0.3) ? [random.pick(values)] : []
     await attempt('append', () => append(...args))
   }
-  head.fill(0)
-  head[0] = 56
-  head[1] = number
-  if ((await attempt('append', () => append(56, 1, 0))) !== 'returned') throw new Error('a proper append was refused')
+  const proper = () => {
+    entry.fill(0)
+    entry.set([56, number])
+    head.set([first + 56, 1, 0])
+  }
+  proper()
+  if ((await attempt('append', () => append())) !== 'returned') throw new Error('a proper append was refused')
+  const end = owner.maxLogOffset
+  if ((await attempt('append', () => append())) !== 'returned' || owner.maxLogOffset !== end) throw new Error('a block was appended twice')
+  proper()
   structuredClone(block, { transfer: [block] })
-  if ((await attempt('append', () => append(56, 1, 0))) !== 'threw')
-    throw new Error('an append from a block that was taken away went through')
+  if ((await attempt('append', () => append())) !== 'returned' || owner.maxLogOffset === end)
+    throw new Error('what lay in a block that was taken away is gone')
   await binding.close(store)
-  if ((await attempt('append', () => append(0, 0, 0))) !== 'threw') throw new Error('an append to a closed store went through')
+  if ((await attempt('append', () => append())) !== 'threw') throw new Error('an append to a closed store went through')
   if ((await owner.pull({ topic: 'orders', queueId: 0, offset: 0 })).messages.length !== 20)
     throw new Error('the messages are not there any more')
   await owner.close()
