@@ -42,7 +42,7 @@ export function works({ scale = 1 } = {}) {
 }
 
 function burst(body, keys, scaled) {
-  const count = scaled(body === 1024 ? 1_000_000 : 4_000_000)
+  const count = scaled(body === 1024 ? 2_000_000 : 4_000_000)
   const javaTimes = { warmup: scaled(1_000_000), count: scaled(4_000_000) }
   const javaBytes = { bytes: (javaTimes.warmup + javaTimes.count) * recordBytes(body) }
   const all = { body, keys }

@@ -17,10 +17,11 @@ async function write(store, counters, slot) {
 }
 
 async function read(store, counters, slot) {
+  const into = Buffer.allocUnsafeSlow(256 << 10)
   let offset = 0
   let queueId = slot % QUEUES
   while (Atomics.load(counters, STOP) === 0) {
-    const page = await store.pullRaw({ topic: TOPIC, queueId, offset, maxMessages: 32 })
+    const page = await store.pullRaw({ topic: TOPIC, queueId, offset, maxMessages: 32, into })
     Atomics.add(counters, slot, page.count)
     offset = page.nextOffset
     if (page.count === 0) {
