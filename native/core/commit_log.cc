@@ -59,8 +59,12 @@ Status CommitLog::Refresh() {
     int64_t from = 0;
     if (!ParseSegmentName(entry.name, &from) || from < next) continue;
     if (!segments->empty() && segments->back()->end() != from) break;
-    segments->push_back(
-        std::make_shared<Segment>(files_, options_.directory + "/" + entry.name, from, options_.segment_bytes, false));
+    const std::string path = options_.directory + "/" + entry.name;
+    FileInfo info;
+    bool exists = false;
+    MILLRACE_RETURN_IF_ERROR(files_->Stat(path, &info, &exists));
+    if (!exists || info.bytes != options_.segment_bytes) break;  // a Java store is still giving it its length
+    segments->push_back(std::make_shared<Segment>(files_, path, from, options_.segment_bytes, false));
   }
   std::lock_guard lock(segments_mutex_);
   segments_ = std::move(segments);

@@ -159,7 +159,6 @@ class ConsumeQueues {
     int64_t file_bytes = 6000000;  // a multiple of 20
     bool writable = true;
     int64_t tail_budget_bytes = 32 << 20;
-    size_t max_descriptors = 512;
   };
   ConsumeQueues(FileSystem* files, Options options);
 

@@ -4,15 +4,20 @@
 #include <utility>
 
 #include "consume_queue.h"
+#include "platform.h"
 
 namespace millrace {
 
 namespace {
 constexpr size_t kSyncEachAtMost = 64;  // more dirty files than this are one syncfs
-}
+
+// A quarter of what the process may have open: the rest is the application's.
+size_t DescriptorLimit() { return static_cast<size_t>(std::clamp<int64_t>(platform::MaxOpenFiles() / 4, 16, 512)); }
+
+}  // namespace
 
 ConsumeQueues::ConsumeQueues(FileSystem* files, Options options)
-    : files_(files), options_(std::move(options)), descriptors_(files, options_.max_descriptors) {}
+    : files_(files), options_(std::move(options)), descriptors_(files, DescriptorLimit()) {}
 
 ConsumeQueues::~ConsumeQueues() {
   if (file_system_fd_ >= 0) files_->Close(file_system_fd_);

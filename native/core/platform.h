@@ -50,6 +50,9 @@ void UnlockFirstByte(int fd);
 
 int64_t ModifiedMs(const struct stat& info);
 
+// How many descriptors the process may have open, by RLIMIT_NOFILE now.
+int64_t MaxOpenFiles();
+
 // What an errno says. The two kinds of strerror_r differ.
 std::string ErrorText(int error_number);
 

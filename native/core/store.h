@@ -190,7 +190,7 @@ class Store {
   // disk and `cached_only` is set.
   Status RecordAt(int64_t log_offset, bool cached_only, int32_t* size, bool* cached) const;
   bool Cached(int64_t log_offset, int64_t bytes) const;
-  // Read-only stores: takes in what another process has appended.
+  // Read-only stores: takes in what another process has appended, a piece of it when it is much.
   Status Refresh();
 
   CommitLog& log() { return log_; }

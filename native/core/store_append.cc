@@ -8,7 +8,9 @@ namespace millrace {
 
 namespace {
 constexpr int32_t kRecordSlackBytes = 65536;  // a whole record may be so much larger than maxMessageSize
-}
+// Taken in at once of what another process has appended: some milliseconds, for it happens on an event loop.
+constexpr int64_t kRefreshBytes = 32 << 20;
+}  // namespace
 
 // Encodes the prepared messages where they are placed.
 class Store::PreparedRecords final : public RecordSource {
@@ -176,7 +178,8 @@ bool StillComing(const RecordView& view, int64_t available) {
 
 }  // namespace
 
-// Dispatches the whole records in [from, to) and publishes behind each; stops before one that is not whole yet.
+// Dispatches the whole records that begin in [from, to) and publishes behind each; stops before one that is not whole
+// yet.
 Status Store::DispatchRange(int64_t from, int64_t to, int64_t* dispatched) {
   const auto segments = log_.segments();
   std::vector<int32_t> hashes;
@@ -185,7 +188,9 @@ Status Store::DispatchRange(int64_t from, int64_t to, int64_t* dispatched) {
     if (!segment) break;
     MILLRACE_RETURN_IF_ERROR(segment->Open());
     const int64_t at = from - segment->from();
-    const RecordView view = CheckRecord(segment->base() + at, std::min(segment->bytes() - at, to - from), from, true);
+    // What lies behind `to` is another process's, or nothing yet.
+    const int64_t available = read_only_ ? segment->bytes() - at : std::min(segment->bytes() - at, to - from);
+    const RecordView view = CheckRecord(segment->base() + at, available, from, true);
     if (view.found == Found::kBlank) {
       *dispatched = from = segment->end();
       log_.Publish(from);
@@ -232,7 +237,8 @@ Status Store::Refresh() {
   if (!read_only_) return Status::Ok();
   std::lock_guard lock(append_mutex_);
   MILLRACE_RETURN_IF_ERROR(CheckOpen());
-  while (true) {
+  const int64_t limit = raw_dispatched_ + kRefreshBytes;
+  while (raw_dispatched_ < limit) {
     std::shared_ptr<Segment> segment;
     MILLRACE_RETURN_IF_ERROR(log_.Find(raw_dispatched_, &segment));
     if (!segment) {  // the writer may have gone on to a new segment
@@ -241,9 +247,10 @@ Status Store::Refresh() {
     }
     if (!segment) return Status::Ok();
     const int64_t before = raw_dispatched_;
-    MILLRACE_RETURN_IF_ERROR(DispatchRange(before, log_.segments()->back()->end(), &raw_dispatched_));
+    MILLRACE_RETURN_IF_ERROR(DispatchRange(before, std::min(limit, log_.segments()->back()->end()), &raw_dispatched_));
     if (raw_dispatched_ == before) return Status::Ok();
   }
+  return Status::Ok();
 }
 
 Status Store::WaitFlushed(int64_t log_offset, bool* done) {
