@@ -244,6 +244,13 @@ Status Recovery::Apply() {
       MILLRACE_RETURN_IF_ERROR(queue->SetBounds(row->second->max_offset, row->second->max_offset));
       continue;
     }
+    // A log that begins at its first byte has lost no message to retention: a queue of which it has none begins there
+    // too. Files that begin later are what a power cut has left of a queue.
+    if (!in_.read_only && !report_.corrupt && LogMin() == 0 && row == rows.end() && !state->writing &&
+        queue->has_files() && queue->files_begin() > 0 && state->cursor <= queue->files_begin()) {
+      MILLRACE_RETURN_IF_ERROR(queue->Reset());
+      state->cursor = 0;
+    }
     if (!state->writing) {
       QueueUnit last{};
       bool there = false;
