@@ -138,8 +138,16 @@ class PullScan {
 
   // Whether what a unit says lies in the log, in one segment. A unit that is damaged may say anything.
   bool LiesInLog(const QueueUnit& unit) const {
-    return unit.size > 0 && unit.log_offset >= log_min_ && unit.log_offset <= log_end_ - unit.size &&
+    return !segments_->empty() && unit.size > 0 && unit.log_offset >= log_min_ &&
+           unit.log_offset <= log_end_ - unit.size && unit.log_offset < segments_->back()->end() &&
            (unit.log_offset - log_min_) % log_.segment_bytes() <= log_.segment_bytes() - unit.size;
+  }
+
+  // Of a unit that lies in the log.
+  bool Resident(const QueueUnit& unit) const {
+    const auto segment = CommitLog::FindIn(*segments_, unit.log_offset, log_.segment_bytes());
+    return segment->Open().ok() &&
+           platform::Resident(segment->base() + (unit.log_offset - segment->from()), static_cast<size_t>(unit.size));
   }
 
   bool ResidentTogether(int64_t units) const {
@@ -188,33 +196,37 @@ class PullScan {
       }
       return NothingYet(PullStatus::kMessageWasRemoving);
     }
+    outcome_.would_block = NeedsRecords() && !resident_ && !Resident(unit);
+    if (outcome_.would_block) return Status::Ok();
     const PullRange range{unit.log_offset, offset_, unit.size};
-    if (request_.copied ? !resident_ : request_.tags != nullptr) {
-      const auto segment = CommitLog::FindIn(*segments_, unit.log_offset, log_.segment_bytes());
-      if (!segment) return NothingYet(PullStatus::kMessageWasRemoving);
-      MILLRACE_RETURN_IF_ERROR(segment->Open());
-      const int64_t at = unit.log_offset - segment->from();
-      outcome_.would_block =
-          !resident_ && !platform::Resident(segment->base() + at,
-                                            static_cast<size_t>(std::min<int64_t>(unit.size, segment->bytes() - at)));
-      if (outcome_.would_block) return Status::Ok();
-      if (!request_.copied) {
-        const uint8_t* const record = segment->base() + at;
-        const RecordView view = CheckRecord(record, segment->bytes() - at, unit.log_offset, false);
-        std::string mismatch = MismatchOf(*request_.queue, range, record, view, store_.rules());
-        MILLRACE_RETURN_IF_ERROR(segment->Readable(unit.log_offset));
-        if (!mismatch.empty()) {
-          outcome_.mismatches.push_back({offset_, unit.log_offset, std::move(mismatch)});
-          return Status::Ok();
-        }
-        if (!HasTag(request_, view)) return NothingYet(PullStatus::kNoMatchedMessage);
-      }
+    if (!request_.copied && request_.tags != nullptr) {
+      bool wanted = false;
+      MILLRACE_RETURN_IF_ERROR(Look(range, &wanted));
+      if (!wanted) return Status::Ok();
     }
     outcome_.ranges.push_back(range);
     outcome_.bytes += unit.size;
     outcome_.status = PullStatus::kFound;
     skip_to_ = INT64_MIN;
     return Status::Ok();
+  }
+
+  // Looks at a record where it lies.
+  Status Look(const PullRange& range, bool* wanted) {
+    const auto segment = CommitLog::FindIn(*segments_, range.log_offset, log_.segment_bytes());
+    MILLRACE_RETURN_IF_ERROR(segment->Open());
+    const int64_t at = range.log_offset - segment->from();
+    const uint8_t* const record = segment->base() + at;
+    const RecordView view = CheckRecord(record, segment->bytes() - at, range.log_offset, false);
+    std::string mismatch = MismatchOf(*request_.queue, range, record, view, store_.rules());
+    const bool tagged = mismatch.empty() && HasTag(request_, view);
+    MILLRACE_RETURN_IF_ERROR(segment->Readable(range.log_offset));
+    *wanted = tagged;
+    if (!mismatch.empty()) {
+      outcome_.mismatches.push_back({range.queue_offset, range.log_offset, std::move(mismatch)});
+      return Status::Ok();
+    }
+    return tagged ? Status::Ok() : NothingYet(PullStatus::kNoMatchedMessage);
   }
 
   const Store& store_;
