@@ -59,43 +59,24 @@ bool ReadBlockHost(const uint8_t* p, int address_bytes, Host* host) {
 enum Flag : uint32_t { kAllOrNothing = 1, kTogether = 2, kWaitForFlush = 4 };
 enum Answer : uint32_t { kSomeRefused = 1, kNotFlushed = 2 };
 
-// append(body?)
-napi_value Append(napi_env env, napi_callback_info info) {
-  Arguments arguments(env, info);
-  auto* appender = static_cast<Appender*>(arguments.data());
-  uint8_t* const block = appender->memory.get();
-  const auto bytes = Load<uint32_t>(block), count = Load<uint32_t>(block + 4), flags = Load<uint32_t>(block + 8);
-  Save(block + 4, uint32_t{0});  // nothing is appended twice
-  if (bytes > appender->block_bytes || count > bytes / kEntryHeadBytes)
-    return ThrowArgument(env, "the append block is malformed");
-  if (appender->handle->released())
-    return Throw(env,
-                 Status::Error(Code::kStoreNotOpen, "the store is closed", appender->handle->store().options().root));
-  std::string_view outside;
-  if (arguments.count() > 0) {
-    uint8_t* data = nullptr;
-    size_t length = 0;
-    if (!arguments.Bytes(0, &data, &length)) return ThrowArgument(env, "the body is no bytes");
-    outside = {reinterpret_cast<const char*>(data), length};
-  }
-  Store& store = appender->handle->store();
-  const Host* const default_host = &store.options().store_host;
+// Reads the messages of the block, `end` bytes of it. What is wrong with it, or null.
+const char* ReadMessages(Appender* appender, uint32_t end, uint32_t count, std::string_view outside) {
   appender->messages.resize(count);
   appender->queues.resize(count);
   appender->outcomes.resize(count);
   appender->hosts.resize(size_t{2} * count);
   appender->entries.resize(count);
+  const Host* const default_host = &appender->handle->store().options().store_host;
   size_t at = kBlockHeadBytes;
   for (uint32_t i = 0; i < count; i++) {
-    uint8_t* const entry = block + at;
-    if (at > bytes || bytes - at < kEntryHeadBytes) return ThrowArgument(env, "the append block is cut off");
+    const uint8_t* const entry = appender->memory.get() + at;
+    if (at > end || end - at < kEntryHeadBytes) return "the append block is cut off";
     const auto entry_bytes = Load<uint32_t>(entry);
     const auto queue = Load<uint32_t>(entry + 4);
     const int32_t body_bytes = Load<int32_t>(entry + 20);
     const auto tags = Load<uint32_t>(entry + 24), keys = Load<uint32_t>(entry + 28),
                properties = Load<uint32_t>(entry + 32), hosts = Load<uint32_t>(entry + 36);
-    if (queue >= appender->handle->queues.size() || entry_bytes > bytes - at)
-      return ThrowArgument(env, "the append block is malformed");
+    if (queue >= appender->handle->queues.size() || entry_bytes > end - at) return "the append block is malformed";
     MessageFields& message = appender->messages[i];
     appender->queues[i] = appender->handle->queues[queue];
     appender->entries[i] = at;
@@ -111,16 +92,16 @@ napi_value Append(napi_env env, napi_callback_info info) {
     uint64_t cursor = kEntryHeadBytes;
     const uint64_t needed = cursor + ((hosts & 0xFF) != 0 ? 20 : 0) + ((hosts >> 8) != 0 ? 20 : 0) + uint64_t{tags} +
                             keys + properties + (body_bytes > 0 ? static_cast<uint64_t>(body_bytes) : 0);
-    if (needed > entry_bytes) return ThrowArgument(env, "the append block is malformed");
+    if (needed > entry_bytes) return "the append block is malformed";
     if ((hosts & 0xFF) != 0) {
       if (!ReadBlockHost(entry + cursor, static_cast<int>(hosts & 0xFF), &appender->hosts[2 * i]))
-        return ThrowArgument(env, "the born host is malformed");
+        return "the born host is malformed";
       message.born_host = &appender->hosts[2 * i];
       cursor += 20;
     }
     if ((hosts >> 8) != 0) {
       if (!ReadBlockHost(entry + cursor, static_cast<int>(hosts >> 8), &appender->hosts[2 * i + 1]))
-        return ThrowArgument(env, "the store host is malformed");
+        return "the store host is malformed";
       message.store_host = &appender->hosts[2 * i + 1];
       cursor += 20;
     }
@@ -136,35 +117,65 @@ napi_value Append(napi_env env, napi_callback_info info) {
                                    : outside.substr(0, static_cast<size_t>(-(body_bytes + 1)));
     at += entry_bytes;
   }
-  AppendMode append_mode;
-  append_mode.all_or_nothing = (flags & kAllOrNothing) != 0;
-  append_mode.together = (flags & kTogether) != 0;
-  const Status status = store.Append(&appender->handle->append_buffer, appender->messages.data(),
-                                     appender->queues.data(), count, append_mode, appender->outcomes.data());
-  if (!status.ok()) return Throw(env, status);
-  uint32_t answer = 0;
-  int64_t end = 0;
-  for (uint32_t i = 0; i < count; i++) {
-    uint8_t* const entry = block + appender->entries[i];
-    const AppendOutcome& outcome = appender->outcomes[i];
+  return nullptr;
+}
+
+// Writes what came of each message over it. Returns where the last record ends, 0 when all were refused.
+int64_t WriteAnswers(const Appender& appender, uint32_t* answer) {
+  int64_t log_end = 0;
+  for (size_t i = 0; i < appender.entries.size(); i++) {
+    uint8_t* const entry = appender.memory.get() + appender.entries[i];
+    const AppendOutcome& outcome = appender.outcomes[i];
     Save(entry + 4, static_cast<int32_t>(outcome.code));
     Save(entry + 8, outcome.size);
     Save(entry + 16, static_cast<double>(outcome.log_offset));
     Save(entry + 24, static_cast<double>(outcome.queue_offset));
     Save(entry + 32, static_cast<double>(outcome.store_timestamp));
     if (outcome.code != Code::kOk) {
-      answer |= kSomeRefused;
+      *answer |= kSomeRefused;
     } else {
-      end = outcome.log_offset + outcome.size;
+      log_end = outcome.log_offset + outcome.size;
     }
   }
-  // Whoever waits in TypeScript (or does not wait at all) is served by the flusher's thread, which begins now.
-  if ((flags & kWaitForFlush) == 0 && end > 0 && store.flusher().synchronous()) store.flusher().Request(end);
-  if ((flags & kWaitForFlush) != 0 && end > 0) {
+  return log_end;
+}
+
+// append(body?)
+napi_value Append(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  auto* appender = static_cast<Appender*>(arguments.data());
+  uint8_t* const block = appender->memory.get();
+  const auto end = Load<uint32_t>(block), count = Load<uint32_t>(block + 4), flags = Load<uint32_t>(block + 8);
+  Save(block + 4, uint32_t{0});  // nothing is appended twice
+  if (end > appender->block_bytes || count > end / kEntryHeadBytes)
+    return ThrowArgument(env, "the append block is malformed");
+  Store& store = appender->handle->store();
+  if (appender->handle->released())
+    return Throw(env, Status::Error(Code::kStoreNotOpen, "the store is closed", store.options().root));
+  std::string_view outside;
+  if (arguments.count() > 0) {
+    uint8_t* data = nullptr;
+    size_t length = 0;
+    if (!arguments.Bytes(0, &data, &length)) return ThrowArgument(env, "the body is no bytes");
+    outside = {reinterpret_cast<const char*>(data), length};
+  }
+  if (const char* wrong = ReadMessages(appender, end, count, outside)) return ThrowArgument(env, wrong);
+  AppendMode mode;
+  mode.all_or_nothing = (flags & kAllOrNothing) != 0;
+  mode.together = (flags & kTogether) != 0;
+  Status status = store.Append(&appender->handle->append_buffer, appender->messages.data(), appender->queues.data(),
+                               count, mode, appender->outcomes.data());
+  if (!status.ok()) return Throw(env, status);
+  uint32_t answer = 0;
+  const int64_t log_end = WriteAnswers(*appender, &answer);
+  if (log_end > 0 && (flags & kWaitForFlush) != 0) {
     bool done = true;
-    const Status flushed = store.WaitFlushed(end, &done);
-    if (!flushed.ok()) return Throw(env, flushed);
+    status = store.WaitFlushed(log_end, &done);
+    if (!status.ok()) return Throw(env, status);
     if (!done) answer |= kNotFlushed;
+  } else if (log_end > 0 && store.flusher().synchronous()) {
+    // Whoever waits in TypeScript (or does not wait at all) is served by the flusher's thread, which begins now.
+    store.flusher().Request(log_end);
   }
   Save(block + 12, answer);
   return nullptr;
