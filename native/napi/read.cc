@@ -137,8 +137,8 @@ napi_value Pull(napi_env env, napi_callback_info info) {
     }
     status = handle->store().CopyPulled(request, &outcome, static_cast<uint8_t*>(data));
     if (!status.ok()) return Throw(env, status);
-    const auto bytes = static_cast<size_t>(outcome.bytes);
-    if (data != into && bytes < room) value = Copy(env, data, bytes);
+    const auto kept = static_cast<size_t>(outcome.bytes);
+    if (data != into && kept < room) value = Copy(env, data, kept);
   }
   WriteNumbers(outcome, numbers);
   if (!outcome.mismatches.empty()) handle->mismatches = std::move(outcome.mismatches);

@@ -138,7 +138,7 @@ export class AppendBlock {
   }
 
   /**
-   * Appends everything in the block in one crossing, and gives the sum that answers for all of it. Until the next `put` the answer to each message is read at
+   * Appends everything in the block in one crossing; flags and what it gives are the sums of native/napi/append.cc. Until the next `put` the answer to each message is read at
    * its place, from `FIRST` on; the block is empty afterwards. Throws when the store refused all of it.
    */
   commit(flags: number): number {

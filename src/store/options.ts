@@ -35,7 +35,10 @@ export interface StoreOptions {
   whenFull?: 'wait' | 'reject'
   /** Waited for after the flush. */
   replication?: Replication
-  /** Bytes read of bytes to read, while a long recovery runs: the log is scanned, then queues and index get what they lack of it. Until its end is found the whole is a guess. */
+  /**
+   * Bytes read of bytes to read, while a long recovery runs: the log is scanned, then queues and index get what they lack of it. Until its end is found the
+   * whole is a guess.
+   */
   onProgress?: (done: number, total: number) => void
   /** A queue unit that does not point to a message of its queue; the message is not delivered. Default: a process warning. */
   onDamage?: (damage: UnitDamage) => void

@@ -89,7 +89,10 @@ export interface PullOptions {
 }
 
 export interface RawPullOptions extends PullOptions {
-  /** Memory to use again for each pull, instead of a new buffer for each: the records go to its start where they fit, and `bytes` is a view of it. */
+  /**
+   * Memory to use again for each pull, instead of a new buffer for each: the records go to its start where they fit (256 KiB hold what RocketMQ's limits allow,
+   * but for one larger message), and `bytes` is a view of it.
+   */
   into?: Uint8Array
 }
 
