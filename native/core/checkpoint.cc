@@ -33,8 +33,7 @@ Status ReadWhole(FileSystem* files, const std::string& path, size_t limit, std::
   Status status = files->Read(fd, bytes->data(), bytes->size(), 0, &got);
   files->Close(fd);
   bytes->resize(got);
-  if (!status.ok()) status.set_path(path);
-  return status;
+  return status.At(path);
 }
 
 Status ReplaceWhole(FileSystem* files, const std::string& work, const std::string& path,
@@ -49,8 +48,7 @@ Status ReplaceWhole(FileSystem* files, const std::string& work, const std::strin
   if (status.ok()) status = files->Rename(birth, path);
   if (!status.ok()) {
     (void)files->Unlink(birth);
-    if (status.path().empty()) status.set_path(path);
-    return status;
+    return status.At(path);
   }
   return files->SyncDirectory(path.substr(0, path.rfind('/')));
 }
@@ -85,8 +83,7 @@ Status WriteCheckpoint(FileSystem* files, const StorePaths& paths, const Checkpo
   Status status = files->Write(fd, bytes.data(), 24, 0);  // within one sector: old or new
   if (status.ok()) status = files->SyncData(fd);
   files->Close(fd);
-  if (!status.ok()) status.set_path(paths.checkpoint);
-  return status;
+  return status.At(paths.checkpoint);
 }
 
 PositionFile::~PositionFile() {
@@ -132,8 +129,7 @@ Status PositionFile::Write(Position position) {
     if (!status.ok()) {
       files_->Close(fd_);
       fd_ = -1;
-      if (status.path().empty()) status.set_path(path_);
-      return status;
+      return status.At(path_);
     }
   }
   position.sequence = sequence_ + 1;
@@ -149,10 +145,7 @@ Status PositionFile::Write(Position position) {
   Put32(slot + 64, Crc32(slot, 64));
   Status status = files_->Write(fd_, slot, kSlotBytes, kSlotOffsets[position.sequence % 2]);
   if (status.ok()) status = files_->SyncData(fd_);
-  if (!status.ok()) {
-    status.set_path(path_);
-    return status;
-  }
+  if (!status.ok()) return status.At(path_);
   sequence_ = position.sequence;
   return status;
 }

@@ -109,7 +109,8 @@ Status CommitLog::ZeroBehind(int64_t end) {
                                            [&](int64_t at, const uint8_t*, size_t length, bool*) {
                                              written = true;
                                              return files_->Write(tail_->fd(), zeros, length, at);
-                                           }));
+                                           })
+                               .At(tail_->path()));
   // Else a power cut could bring back what was given up, behind what is appended now.
   return written ? files_->SyncData(tail_->fd()) : Status::Ok();
 }

@@ -59,9 +59,7 @@ Status CommitLog::WriteBytes(Segment& segment, int64_t file_offset, const uint8_
     memcpy(segment.base() + file_offset, bytes, count);
     return segment.Readable(segment.from() + file_offset);
   }
-  Status status = files_->Write(segment.fd(), bytes, count, file_offset);
-  if (!status.ok()) status.set_path(segment.path());
-  return status;
+  return files_->Write(segment.fd(), bytes, count, file_offset).At(segment.path());
 }
 
 // Where each append waits for its sync: a block that was reserved but never written changes the file's extents with its
@@ -79,11 +77,8 @@ Status CommitLog::ZeroAhead(Segment& segment, int64_t file_offset, int64_t end) 
   MILLRACE_RETURN_IF_ERROR(segment.ReserveUpTo(to));
   static const std::vector<uint8_t> zeros(kZeroBytes);
   for (int64_t at = from; at < to; at += kZeroBytes) {
-    Status status = files_->Write(segment.fd(), zeros.data(), static_cast<size_t>(std::min(kZeroBytes, to - at)), at);
-    if (!status.ok()) {
-      status.set_path(segment.path());
-      return status;
-    }
+    const auto length = static_cast<size_t>(std::min(kZeroBytes, to - at));
+    MILLRACE_RETURN_IF_ERROR(files_->Write(segment.fd(), zeros.data(), length, at).At(segment.path()));
   }
   return Status::Ok();
 }
@@ -111,11 +106,7 @@ Status CommitLog::WriteRecords(Segment& segment, RecordSource* source, const Pla
       bytes = needed;
     }
     written_.fetch_add(static_cast<int64_t>(last - from), std::memory_order_relaxed);
-    Status status = files_->Write(segment.fd(), gathered_.data(), bytes, begin - base);
-    if (!status.ok()) {
-      status.set_path(segment.path());
-      return status;
-    }
+    MILLRACE_RETURN_IF_ERROR(files_->Write(segment.fd(), gathered_.data(), bytes, begin - base).At(segment.path()));
     from = last;
   }
   return Status::Ok();

@@ -23,11 +23,7 @@ Status CommitLog::ForEachPiece(int64_t from, int64_t to,
     const int64_t begin = std::max(from, segment->from()), end = std::min(to, segment->end());
     if (begin >= end) continue;
     MILLRACE_RETURN_IF_ERROR(segment->Open());
-    Status status = visit(*segment, begin - segment->from(), end - begin);
-    if (!status.ok()) {
-      if (status.path().empty()) status.set_path(segment->path());
-      return status;
-    }
+    MILLRACE_RETURN_IF_ERROR(visit(*segment, begin - segment->from(), end - begin).At(segment->path()));
   }
   return Status::Ok();
 }

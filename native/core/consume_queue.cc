@@ -110,7 +110,8 @@ Status ConsumeQueue::ZeroBehind(int64_t offset) {
                          [&](int64_t at, const uint8_t*, size_t length, bool*) {
                            owner_->MarkUnsynced(this, last_file_);
                            return owner_->files()->Write(file->fd, zeros, length, at);
-                         });
+                         })
+      .At(CurrentPath(last_file_));
 }
 
 Status ConsumeQueue::Rewrite(int64_t from, int64_t to) {
@@ -161,8 +162,7 @@ Status ConsumeQueue::CreateFile(int64_t file, int64_t reserve_bytes, int* fd) {
   if (!status.ok()) {
     files->Close(*fd);
     (void)files->Unlink(path);
-    status.set_path(path);
-    return status;
+    return status.At(path);
   }
   if (!has_files()) first_file_ = file;
   last_file_ = file;
@@ -227,10 +227,7 @@ Status ConsumeQueue::ReserveFor(int64_t units) {
     std::shared_ptr<DescriptorCache::Holder> file;
     MILLRACE_RETURN_IF_ERROR(Descriptor(last_file_, &file));
     Status status = owner_->files()->Reserve(file->fd, (from - base) * kUnitBytes, (wanted - from) * kUnitBytes);
-    if (!status.ok()) {
-      status.set_path(CurrentPath(last_file_));
-      return status;
-    }
+    if (!status.ok()) return status.At(CurrentPath(last_file_));
     reserved_ = wanted;
   }
   return Status::Ok();
@@ -313,10 +310,7 @@ Status ConsumeQueue::WriteUnits(int64_t first, const uint8_t* units, int64_t cou
     MILLRACE_RETURN_IF_ERROR(Descriptor(file, &holder));
     Status status =
         owner_->files()->Write(holder->fd, units, static_cast<size_t>(part) * kUnitBytes, (first - base) * kUnitBytes);
-    if (!status.ok()) {
-      status.set_path(CurrentPath(file));
-      return status;
-    }
+    if (!status.ok()) return status.At(CurrentPath(file));
     MILLRACE_RETURN_IF_ERROR(PutInPlace(file));
     owner_->MarkUnsynced(this, file);
     first += part;

@@ -151,7 +151,7 @@ Status ConsumeQueues::Sync() {
   };
   if (many || directories.size() > kSyncEachAtMost) {
     status = sync(files_->SyncFileSystem(file_system_fd_));
-    if (!status.ok()) status.set_path(options_.paths.queues);
+    status.At(options_.paths.queues);
   } else {
     for (const auto& path : paths) {
       FileInfo info;
@@ -162,7 +162,7 @@ Status ConsumeQueues::Sync() {
       if (!status.ok()) break;
       status = sync(files_->SyncData(fd));
       files_->Close(fd);
-      if (!status.ok()) status.set_path(path);
+      status.At(path);
     }
     for (const auto& directory : directories)
       if (status.ok()) status = files_->SyncDirectory(directory);

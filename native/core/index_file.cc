@@ -55,10 +55,7 @@ Status IndexFile::Map() {
   Status status = files_->Map(fd_, static_cast<size_t>(sizes_.file_bytes()), writable_, &base_);
   if (status.ok() && !guard_.Add(base_, static_cast<size_t>(sizes_.file_bytes())))
     status = Status::Error(Code::kUnknownError, "the process has 65,536 guarded mappings open already");
-  if (!status.ok()) {
-    status.set_path(path_);
-    return status;
-  }
+  if (!status.ok()) return status.At(path_);
   files_->ExpectRandom(base_, static_cast<size_t>(sizes_.file_bytes()));
   return status;
 }
@@ -94,8 +91,7 @@ Status IndexFile::Create(const std::string& birth_path) {
   if (status.ok()) status = Map();
   if (!status.ok()) {
     (void)files_->Unlink(birth_path);
-    status.set_path(birth_path);
-    return status;
+    return status.At(birth_path);
   }
   files_->Populate(base_, static_cast<size_t>(slots_end));
   Put32(base_ + 36, 1);
@@ -119,10 +115,7 @@ Status IndexFile::Reserve(int64_t entries) {
     got = needed;
     status = files_->Reserve(fd_, reserved_, got - reserved_);
   }
-  if (!status.ok()) {
-    status.set_path(path_);
-    return status;
-  }
+  if (!status.ok()) return status.At(path_);
   reserved_ = got;
   return status;
 }
@@ -221,14 +214,13 @@ Status IndexFile::CutBack(int64_t log_offset) {
     Store64(base_ + 8, static_cast<uint64_t>(begin_timestamp() + static_cast<int64_t>(last.seconds) * 1000));
     Store64(base_ + 24, static_cast<uint64_t>(last.log_offset));
   }
-  MILLRACE_RETURN_IF_ERROR(Readable());
-  return Status::Ok();
+  return Readable();
 }
 
 Status IndexFile::Sync() {
   Status status = files_->SyncData(fd_);
   if (!status.ok()) {
-    status.set_path(path_);
+    status.At(path_);
     status.code = Code::kSyncFailed;  // must not be tried again
   }
   return status;

@@ -19,7 +19,7 @@ Status Recovery::WalkLog(int64_t from, int64_t to, const std::function<Status(co
     done_ = before + at - from;
     Tell(to_do_);
     const auto segment = CommitLog::FindIn(*segments, at, in_.log->segment_bytes());
-    if (!segment) return Status::Ok();
+    if (!segment) break;
     const int64_t file_offset = at - segment->from();
     ReadAhead(*segment, at);
     const RecordView view = CheckRecord(segment->base() + file_offset, segment->bytes() - file_offset, at, false);

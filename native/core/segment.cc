@@ -24,10 +24,7 @@ Status Segment::Open() {
   if (fd_ < 0) MILLRACE_RETURN_IF_ERROR(files_->Open(path_, writable_ ? OpenMode::kReadWrite : OpenMode::kRead, &fd_));
   uint8_t* base = nullptr;
   Status status = files_->Map(fd_, static_cast<size_t>(bytes_), writable_, &base);
-  if (!status.ok()) {
-    status.set_path(path_);
-    return status;
-  }
+  if (!status.ok()) return status.At(path_);
   if (!guard_.Add(base, static_cast<size_t>(bytes_))) {
     files_->Unmap(base, static_cast<size_t>(bytes_));
     return Status::Error(Code::kUnknownError, "the process has 65,536 guarded mappings open already", path_);
@@ -56,10 +53,7 @@ Status Segment::ReserveUpTo(int64_t file_offset) {
     got = file_offset;
     status = files_->Reserve(fd_, done, got - done);
   }
-  if (!status.ok()) {
-    status.set_path(path_);
-    return status;
-  }
+  if (!status.ok()) return status.At(path_);
   reserved.store(got, std::memory_order_release);
   return Status::Ok();
 }

@@ -99,8 +99,7 @@ Status SegmentKeeper::Make(int64_t reserve_bytes, std::shared_ptr<Segment>* out)
   }
   (void)files_->Unlink(path);
   if (status.code != Code::kDiskFull) status.code = Code::kSegmentCreateFailed;
-  if (status.path().empty()) status.set_path(path);
-  return status;
+  return status.At(path);
 }
 
 Status SegmentKeeper::Take(int64_t from, const std::string& path, std::shared_ptr<Segment>* out) {

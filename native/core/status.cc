@@ -47,10 +47,12 @@ const Status::Detail& Status::detail() const {
   return detail_ ? *detail_ : none;
 }
 
-void Status::set_path(std::string path) {
+Status& Status::At(const std::string& path) {
+  if (ok() || !detail().path.empty()) return *this;
   Detail changed = detail();
-  changed.path = std::move(path);
+  changed.path = path;
   detail_ = std::make_shared<const Detail>(std::move(changed));
+  return *this;
 }
 
 void Status::AddToMessage(const std::string& more) {

@@ -54,7 +54,8 @@ class [[nodiscard]] Status {
   const std::string& path() const { return detail().path; }        // the file, where there is one
   int64_t offset() const { return detail().offset; }               // log offset or expected value, or -1
   int error_number() const { return detail().error_number; }       // errno, where the system refused, or 0
-  void set_path(std::string path);
+  // Names the file, where something went wrong and no file is named yet.
+  Status& At(const std::string& path);
   void AddToMessage(const std::string& more);
 
   static Status Ok() { return {}; }

@@ -80,9 +80,9 @@ Status Store::Open(FileSystem* files, StoreOptions options, std::shared_ptr<Stor
                            options.root + "/" + entry.name);
 
   // The lock comes before anything is read: what another process is writing must not be judged.
-  std::shared_ptr<StoreLock> lock;
+  std::unique_ptr<StoreLock> lock;
   if (!options.read_only) {
-    lock = std::make_shared<StoreLock>();
+    lock = std::make_unique<StoreLock>();
     MILLRACE_RETURN_IF_ERROR(lock->Take(files, paths.lock, options.root));
   }
 

@@ -103,12 +103,13 @@ struct PullRequest {
   int64_t offset = 0;
   int64_t max_messages = 32;
   int64_t max_bytes = 0;  // 0: the store's limits alone
-  const std::vector<std::string>* tags =
-      nullptr;  // null: all; compared by hash in the unit, then by the record's own tag
+  // Null: all. Compared by hash in the unit, then by the record's own tag.
+  const std::vector<std::string>* tags = nullptr;
   const std::vector<int32_t>* tag_hashes = nullptr;
-  bool copied =
-      true;  // CopyPulled() follows, which looks at the records; else only those are whose tags must be compared
-  bool cached_only = false;  // true: stop with `would_block` when a page would have to come from disk
+  // CopyPulled() follows, which looks at the records; else only those are looked at whose tags must be compared.
+  bool copied = true;
+  // Stop with `would_block` when a page would have to come from disk.
+  bool cached_only = false;
 };
 
 struct PullRange {
@@ -230,7 +231,7 @@ class Store {
   Flusher flusher_;
   PositionKeeper position_;
   RecoveryReport report_;
-  std::shared_ptr<StoreLock> lock_;  // none in a read-only store
+  std::unique_ptr<StoreLock> lock_;  // none in a read-only store
 
   std::atomic<int> state_{static_cast<int>(StoreState::kOpening)};
   std::atomic<bool> poisoned_{false};

@@ -31,8 +31,7 @@ Status StoreLock::Take(FileSystem* files, const std::string& path, const std::st
     status = LockedBy(what, holder);
   }
   files->Close(fd);
-  if (status.path().empty()) status.set_path(path);
-  return status;
+  return status.At(path);
 }
 
 Status StoreLock::Sign() {

@@ -60,8 +60,7 @@ void SharedLock::Release() {
 Status Part::Open() {
   if (!options_.read_only && !options_.lock.empty()) MILLRACE_RETURN_IF_ERROR(lock_.Take(options_.lock, options_.path));
   Status status = Load();
-  if (!status.ok() && status.path().empty()) status.set_path(options_.path);
-  return status;
+  return status.At(options_.path);
 }
 
 Status Part::Flush() {
