@@ -137,10 +137,15 @@ class PullScan {
   bool NeedsRecords() const { return request_.copied || request_.tags != nullptr; }
 
   // Whether what a unit says lies in the log, in one segment. A unit that is damaged may say anything.
-  bool LiesInLog(const QueueUnit& unit) const {
-    return !segments_->empty() && unit.size > 0 && unit.log_offset >= log_min_ &&
-           unit.log_offset <= log_end_ - unit.size && unit.log_offset < segments_->back()->end() &&
-           (unit.log_offset - log_min_) % log_.segment_bytes() <= log_.segment_bytes() - unit.size;
+  bool LiesInLog(const QueueUnit& unit) {
+    if (unit.size <= 0 || unit.log_offset < log_min_ || unit.log_offset > log_end_ - unit.size) return false;
+    if (unit.log_offset < segment_from_ || unit.log_offset >= segment_end_) {
+      const auto segment = CommitLog::FindIn(*segments_, unit.log_offset, log_.segment_bytes());
+      if (!segment) return false;
+      segment_from_ = segment->from();
+      segment_end_ = segment->end();
+    }
+    return unit.size <= segment_end_ - unit.log_offset;
   }
 
   // Of a unit that lies in the log.
@@ -150,7 +155,7 @@ class PullScan {
            platform::Resident(segment->base() + (unit.log_offset - segment->from()), static_cast<size_t>(unit.size));
   }
 
-  bool ResidentTogether(int64_t units) const {
+  bool ResidentTogether(int64_t units) {
     const QueueUnit first = DecodeUnit(units_), last = DecodeUnit(units_ + (units - 1) * kUnitBytes);
     if (!LiesInLog(first) || !LiesInLog(last)) return false;
     const int64_t end = last.log_offset + last.size, span = end - first.log_offset;
@@ -236,6 +241,7 @@ class PullScan {
   const int64_t near_;
   std::shared_ptr<const SegmentList> segments_;
   int64_t log_min_ = 0, log_end_ = 0;
+  int64_t segment_from_ = 0, segment_end_ = 0;  // of the segment that the last unit pointed to
   uint8_t units_[kUnitsAtOnce * kUnitBytes];
   int64_t offset_ = 0, last_pulled_ = 0, skip_to_ = INT64_MIN;
   bool resident_ = false, full_ = false;
