@@ -55,7 +55,8 @@ Status CommitLog::Place(Placement* placements, size_t count, bool together) {
 }
 
 Status CommitLog::WriteBytes(Segment& segment, int64_t file_offset, const uint8_t* bytes, size_t count) {
-  if (segment.Populated(file_offset, file_offset + static_cast<int64_t>(count))) {
+  const int64_t end = file_offset + static_cast<int64_t>(count);
+  if (segment.Populated(file_offset, end) || segment.Claim(file_offset, end)) {
     memcpy(segment.base() + file_offset, bytes, count);
     return segment.Readable(segment.from() + file_offset);
   }
@@ -114,7 +115,8 @@ Status CommitLog::WriteRecords(Segment& segment, RecordSource* source, const Pla
 
 bool CommitLog::Present(Segment& segment, int64_t from, int64_t to) {
   if (segment.Populated(from, to) || segment.from() + to <= present_until_) return true;
-  present_until_ = segment.from() + keeper_.PopulateHere(segment, from, to);
+  if (segment.Claim(from, to)) return true;
+  present_until_ = segment.from() + keeper_.FillHere(segment, from, to);
   return segment.from() + to <= present_until_;
 }
 

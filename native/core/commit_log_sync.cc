@@ -2,12 +2,11 @@
 #include <algorithm>
 
 #include "commit_log.h"
+#include "platform.h"
 
 namespace millrace {
 
-namespace {
-constexpr int64_t kPageBytes = 4096;
-}
+using platform::kLargePageBytes;
 
 Status CommitLog::SyncNames() {
   std::lock_guard lock(names_mutex_);
@@ -41,7 +40,8 @@ void CommitLog::StartWriteBack(int64_t from, int64_t to) {
 }
 
 void CommitLog::DropFromTable(int64_t from, int64_t to) {
-  (void)ForEachPiece(from & ~(kPageBytes - 1), to & ~(kPageBytes - 1),
+  // Of a large page all or nothing: a part of it would take its whole entry.
+  (void)ForEachPiece(from & ~(kLargePageBytes - 1), to & ~(kLargePageBytes - 1),
                      [this](Segment& segment, int64_t file_offset, int64_t bytes) {
                        files_->DropFromTable(segment.base() + file_offset, static_cast<size_t>(bytes));
                        return Status::Ok();

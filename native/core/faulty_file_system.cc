@@ -9,6 +9,7 @@
 // times      so many are hit (all)
 // delay      milliseconds to wait before the call
 // path       only files whose path contains this
+// bytes      only reads and writes of so many at least
 #include <atomic>
 #include <charconv>
 #include <chrono>
@@ -24,7 +25,7 @@ namespace {
 struct Rule {
   std::string operation, path;
   int error_number = 0;
-  int64_t after = 0, times = INT64_MAX, delay_ms = 0;
+  int64_t after = 0, times = INT64_MAX, delay_ms = 0, bytes = 0;
   std::atomic<int64_t> seen{0};
 };
 
@@ -65,7 +66,7 @@ class Faulty final : public FileSystem {
     return Hit("populate", {}).ok() && inner_->Populate(address, bytes);
   }
   Status Read(int fd, void* data, size_t bytes, int64_t offset, size_t* got) override {
-    MILLRACE_RETURN_IF_ERROR(Hit("read", PathOf(fd)));
+    MILLRACE_RETURN_IF_ERROR(Hit("read", PathOf(fd), bytes));
     return inner_->Read(fd, data, bytes, offset, got);
   }
   Status ReadCached(int fd, void* data, size_t bytes, int64_t offset, ptrdiff_t* got) override {
@@ -75,7 +76,7 @@ class Faulty final : public FileSystem {
     return inner_->NextData(fd, offset, from, to);
   }
   Status Write(int fd, const void* data, size_t bytes, int64_t offset) override {
-    MILLRACE_RETURN_IF_ERROR(Hit("write", PathOf(fd)));
+    MILLRACE_RETURN_IF_ERROR(Hit("write", PathOf(fd), bytes));
     return inner_->Write(fd, data, bytes, offset);
   }
   Status SyncData(int fd) override {
@@ -129,9 +130,11 @@ class Faulty final : public FileSystem {
     return found == paths_.end() ? std::string() : found->second;
   }
 
-  Status Hit(const char* operation, const std::string& path) {
+  Status Hit(const char* operation, const std::string& path, size_t bytes = 0) {
     for (const auto& rule : rules_) {
-      if (rule->operation != operation || path.find(rule->path) == std::string::npos) continue;
+      if (rule->operation != operation || path.find(rule->path) == std::string::npos ||
+          static_cast<int64_t>(bytes) < rule->bytes)
+        continue;
       const int64_t number = rule->seen.fetch_add(1);
       if (number < rule->after || number - rule->after >= rule->times) continue;
       if (rule->delay_ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(rule->delay_ms));
@@ -180,6 +183,8 @@ Status MakeFaultyFileSystem(FileSystem* inner, const std::string& plan, std::sha
         rule->after = number;
       } else if (name == "times" && numeric) {
         rule->times = number;
+      } else if (name == "bytes" && numeric) {
+        rule->bytes = number;
       } else if (name == "delay" && numeric) {
         rule->delay_ms = number;
       } else {

@@ -43,12 +43,12 @@ Status Flusher::SyncLocked() {
   const int64_t end = log_->published(), from = flushed();
   if (end <= from) return Status::Ok();
   // Pages populated ahead of the end are written with it and protected again: the writer will fault on each of them
-  // once.
+  // once, or on each large one.
   int64_t ahead = 0;
   std::shared_ptr<Segment> segment;
   if (log_->Find(end - 1, &segment).ok() && segment)
     ahead = std::max<int64_t>(0, segment->populated_to.load(std::memory_order_relaxed) - (end - segment->from())) /
-            kPageBytes;
+            segment->populated_page.load(std::memory_order_relaxed);
   const auto started = Clock::now();
   log_->DropFromTable(from, end);
   Status status = log_->Sync(from, end);
@@ -157,7 +157,7 @@ void Flusher::Run() {
     }
     written_back = std::max(written_back, flushed());
     if (end - written_back >= kWriteBackBytes) {
-      const int64_t to = end & ~(kPageBytes - 1);
+      const int64_t to = end & ~(platform::kLargePageBytes - 1);  // a large page goes to disk whole
       log_->DropFromTable(written_back, to);
       log_->StartWriteBack(written_back, to);
       written_back = to;

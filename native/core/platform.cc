@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -91,6 +92,25 @@ bool Populate(void* address, size_t bytes) {
   return madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_WRITE) == 0;
 }
 
+bool MappedLarge(const void* address) {
+  // linux/fs.h has these since 6.7.
+  struct Region {
+    uint64_t start, end, categories;
+  };
+  struct Scan {
+    uint64_t size, flags, start, end, walk_end, regions, region_count, max_pages, inverted, mask, any_of, returned;
+  };
+  constexpr uint64_t kHuge = 1 << 6;
+  const uintptr_t page = PageBytes(), start = reinterpret_cast<uintptr_t>(address) & ~(page - 1);
+  Region region = {};
+  Scan scan = {sizeof scan, 0, start, start + page, 0, reinterpret_cast<uint64_t>(&region), 1, 0, 0, kHuge, 0, kHuge};
+  const int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const int found = ioctl(fd, _IOWR('f', 16, Scan), &scan);
+  close(fd);
+  return found > 0 && (region.categories & kHuge) != 0;
+}
+
 void DropFromTable(void* address, size_t bytes) {
   const uintptr_t page = PageBytes(), from = reinterpret_cast<uintptr_t>(address);
   const uintptr_t begin = (from + page - 1) & ~(page - 1), end = (from + bytes) & ~(page - 1);
@@ -151,6 +171,7 @@ void NameThread(const char* name) { pthread_setname_np(pthread_self(), name); }
 
 int Reserve(int, int64_t, int64_t) { return 0; }
 bool Populate(void*, size_t) { return false; }
+bool MappedLarge(const void*) { return false; }
 void DropFromTable(void*, size_t) {}
 ssize_t ReadCached(int fd, void* data, size_t bytes, int64_t offset) { return pread(fd, data, bytes, offset); }
 int SyncData(int fd) {

@@ -10,6 +10,9 @@
 
 namespace millrace::platform {
 
+// A file system with large folios puts so much, written at once and aligned, into one page.
+constexpr int64_t kLargePageBytes = 2 << 20;
+
 // Disk blocks for a range of a file. Linux: fallocate. Returns an errno, 0 when done. Where the file system has no such
 // call (EOPNOTSUPP) this is 0 and nothing is promised. macOS: always so; APFS writes each block anew, and its
 // F_PREALLOCATE adds blocks behind a file's end but fills no hole.
@@ -18,6 +21,9 @@ int Reserve(int fd, int64_t offset, int64_t bytes);
 // Pages made present and writable, those that the range begins and ends in included. Linux >= 5.14:
 // MADV_POPULATE_WRITE. Elsewhere false.
 bool Populate(void* address, size_t bytes);
+// Whether the page at an address is a large one in the page table too: one fault and one entry for kLargePageBytes.
+// Linux >= 6.7: PAGEMAP_SCAN. Elsewhere false.
+bool MappedLarge(const void* address);
 // Whole pages of the range. Linux: MADV_DONTNEED, which on a shared mapping of a file only empties the page table.
 // Elsewhere nothing.
 void DropFromTable(void* address, size_t bytes);

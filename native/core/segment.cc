@@ -39,6 +39,30 @@ Status Segment::Readable(int64_t log_offset) const {
   return Status::Error(Code::kPageUnreadable, "a page of the segment can't be read", path_, log_offset);
 }
 
+bool Segment::Claim(int64_t from, int64_t to) {
+  std::lock_guard lock(claim_mutex_);
+  if (Populated(from, to)) return true;
+  claimed_to_ = std::max(claimed_to_, to);
+  return false;
+}
+
+int64_t Segment::claimed_to() const {
+  std::lock_guard lock(claim_mutex_);
+  return claimed_to_;
+}
+
+std::unique_lock<std::mutex> Segment::Unclaimed(int64_t from) {
+  std::unique_lock lock(claim_mutex_);
+  if (from < claimed_to_) lock.unlock();
+  return lock;
+}
+
+void Segment::Withdraw() {
+  std::lock_guard lock(claim_mutex_);
+  // The writer may just be copying into them.
+  claimed_to_ = std::max(claimed_to_, populated_to.exchange(0));
+}
+
 Status Segment::ReserveUpTo(int64_t file_offset) {
   if (file_offset <= reserved.load(std::memory_order_acquire)) return Status::Ok();
   std::lock_guard lock(reserve_mutex);

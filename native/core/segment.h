@@ -48,9 +48,18 @@ class Segment {
   std::atomic<int64_t> reserved{0};
   // The pages that the keeper has populated ahead of the writer; moved by it alone, the start before the end.
   std::atomic<int64_t> populated_from{0}, populated_to{0};
+  std::atomic<int64_t> populated_page{4096};  // of their last piece: how much one fault brings back
   bool Populated(int64_t from, int64_t to) const {
     return to <= populated_to.load(std::memory_order_acquire) && from >= populated_from.load(std::memory_order_relaxed);
   }
+  // For the writer, where pages are not populated: it is about to write to [from, to). Waits while the keeper writes
+  // zeros there, and keeps it from it for good. True if they are populated now.
+  bool Claim(int64_t from, int64_t to);
+  int64_t claimed_to() const;
+  // For the keeper, which may write zeros from an offset on as long as it holds this; empty if the writer may be there.
+  std::unique_lock<std::mutex> Unclaimed(int64_t from);
+  // For the keeper: populated pages are left to the writer as any others.
+  void Withdraw();
   std::mutex reserve_mutex;
 
   // Reserves up to `file_offset` at least, in steps that grow with what the segment already holds.
@@ -64,6 +73,8 @@ class Segment {
   const bool writable_;
   std::mutex open_mutex_;
   int fd_ = -1;
+  mutable std::mutex claim_mutex_;
+  int64_t claimed_to_ = 0;
   std::atomic<uint8_t*> base_{nullptr};
   MappingGuard guard_;
 };

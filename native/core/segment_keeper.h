@@ -38,7 +38,7 @@ class SegmentKeeper {
   // The writer, come past the keeper's pages with little to write: makes [file_offset, end) of its segment present and
   // some more, and returns where that ends, or file_offset if nothing was done. Only for a fast writer: pages for a
   // slow one would go to disk before they hold anything.
-  int64_t PopulateHere(Segment& segment, int64_t file_offset, int64_t end);
+  int64_t FillHere(Segment& segment, int64_t file_offset, int64_t end);
 
   int64_t populated_bytes() const { return populated_bytes_.load(std::memory_order_relaxed); }
 
@@ -48,7 +48,9 @@ class SegmentKeeper {
   void Run();
   void Wake();
   Status Make(int64_t reserve_bytes, std::shared_ptr<Segment>* out);
-  bool Populate(Segment& segment, int64_t from, int64_t to);
+  // Zeros for [from, to) but for the page that `from` lies inside, which holds something already; all of it mapped.
+  // False where that can't be.
+  bool Fill(Segment& segment, int64_t from, int64_t to);
   // True when something was done and there may be more.
   bool WorkAhead(Segment& segment, double bytes_per_second);
 
