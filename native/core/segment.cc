@@ -40,7 +40,8 @@ Status Segment::Readable(int64_t log_offset) const {
 }
 
 bool Segment::Claim(int64_t from, int64_t to) {
-  std::lock_guard lock(claim_mutex_);
+  std::unique_lock lock(claim_mutex_);
+  filled_.wait(lock, [&] { return to <= filling_from_ || from >= filling_to_; });
   if (Populated(from, to)) return true;
   claimed_to_ = std::max(claimed_to_, to);
   return false;
@@ -51,10 +52,25 @@ int64_t Segment::claimed_to() const {
   return claimed_to_;
 }
 
-std::unique_lock<std::mutex> Segment::Unclaimed(int64_t from) {
-  std::unique_lock lock(claim_mutex_);
-  if (from < claimed_to_) lock.unlock();
-  return lock;
+bool Segment::BeginFill(int64_t from, int64_t to) {
+  std::lock_guard lock(claim_mutex_);
+  if (from < claimed_to_) return false;
+  filling_from_ = from;
+  filling_to_ = to;
+  if (from != populated_to.load(std::memory_order_relaxed)) populated_from.store(from, std::memory_order_relaxed);
+  return true;
+}
+
+void Segment::EndFill(int64_t page) {
+  {
+    std::lock_guard lock(claim_mutex_);
+    if (page != 0) {
+      populated_page.store(page, std::memory_order_relaxed);
+      populated_to.store(filling_to_, std::memory_order_release);
+    }
+    filling_from_ = filling_to_ = 0;
+  }
+  filled_.notify_one();
 }
 
 void Segment::Withdraw() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -48,7 +49,7 @@ class Segment {
   std::atomic<int64_t> reserved{0};
   // The pages that the keeper has populated ahead of the writer; moved by it alone, the start before the end.
   std::atomic<int64_t> populated_from{0}, populated_to{0};
-  std::atomic<int64_t> populated_page{4096};  // of their last piece: how much one fault brings back
+  std::atomic<int64_t> populated_page{4096};  // of their last piece
   bool Populated(int64_t from, int64_t to) const {
     return to <= populated_to.load(std::memory_order_acquire) && from >= populated_from.load(std::memory_order_relaxed);
   }
@@ -56,8 +57,10 @@ class Segment {
   // zeros there, and keeps it from it for good. True if they are populated now.
   bool Claim(int64_t from, int64_t to);
   int64_t claimed_to() const;
-  // For the keeper, which may write zeros from an offset on as long as it holds this; empty if the writer may be there.
-  std::unique_lock<std::mutex> Unclaimed(int64_t from);
+  // For the keeper: it is about to write zeros to [from, to). False if the writer may be there.
+  bool BeginFill(int64_t from, int64_t to);
+  // `page`: how much of it one fault brings back; 0 if it was not populated after all.
+  void EndFill(int64_t page);
   // For the keeper: populated pages are left to the writer as any others.
   void Withdraw();
   std::mutex reserve_mutex;
@@ -74,7 +77,9 @@ class Segment {
   std::mutex open_mutex_;
   int fd_ = -1;
   mutable std::mutex claim_mutex_;
+  std::condition_variable filled_;
   int64_t claimed_to_ = 0;
+  int64_t filling_from_ = 0, filling_to_ = 0;  // empty when nothing is being filled
   std::atomic<uint8_t*> base_{nullptr};
   MappingGuard guard_;
 };

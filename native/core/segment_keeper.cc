@@ -35,8 +35,10 @@ constexpr double kRateSeconds = 0.001;
 constexpr double kReserveSeconds = 4;
 constexpr auto kLook = std::chrono::milliseconds(1);
 constexpr auto kIdle = std::chrono::milliseconds(100);
-// The next segment is begun when less than this is left (or half of a small segment).
+// The next segment is begun when less than this is left (or half of a small segment), or what is to be reserved goes
+// beyond.
 constexpr int64_t kNextAheadBytes = 256 << 20;
+constexpr size_t kMaxNext = 2;
 
 int64_t RoundUp(int64_t offset, int64_t unit) { return (offset + unit - 1) / unit * unit; }
 
@@ -61,12 +63,10 @@ void SegmentKeeper::Stop() {
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
-  std::shared_ptr<Segment> unused;
-  {
-    std::lock_guard lock(making_);
-    unused = std::move(next_);
-  }
-  if (unused) (void)files_->Unlink(unused->path());  // a leftover is removed at the next open
+  std::lock_guard lock(making_);
+  for (auto& next : next_)  // a leftover is removed at the next open
+    if (const auto unused = next.get()) (void)files_->Unlink(unused->path());
+  next_.clear();
 }
 
 void SegmentKeeper::Wake() {
@@ -113,7 +113,11 @@ Status SegmentKeeper::Make(int64_t reserve_bytes, std::shared_ptr<Segment>* out)
 
 Status SegmentKeeper::Take(int64_t from, const std::string& path, std::shared_ptr<Segment>* out) {
   std::lock_guard lock(making_);
-  std::shared_ptr<Segment> segment = std::move(next_);
+  std::shared_ptr<Segment> segment;
+  if (!next_.empty()) {
+    segment = next_.front().get();
+    next_.pop_front();
+  }
   if (!segment) MILLRACE_RETURN_IF_ERROR(Make(0, &segment));
   Status status = files_->Rename(segment->path(), path);
   if (!status.ok()) {
@@ -126,6 +130,20 @@ Status SegmentKeeper::Take(int64_t from, const std::string& path, std::shared_pt
   return Status::Ok();
 }
 
+// With `left` bytes of the segment, of the `needed` that the writer will want soon.
+void SegmentKeeper::MakeNext(int64_t left, int64_t needed) {
+  if (left >= std::max(std::min(kNextAheadBytes, segment_bytes_ / 2), needed)) return;
+  std::lock_guard lock(making_);
+  const bool fast = needed > left + static_cast<int64_t>(next_.size()) * segment_bytes_;
+  if (next_.size() >= (fast ? kMaxNext : 1)) return;
+  next_.push_back(std::async(std::launch::async, [this, reserve_bytes = fast ? segment_bytes_ : 0] {
+    platform::NameThread("mr-segment");
+    std::shared_ptr<Segment> made;
+    (void)Make(reserve_bytes, &made);  // the writer that takes it tries again, and reports
+    return made;
+  }));
+}
+
 bool SegmentKeeper::WorkAhead(Segment& segment, double bytes_per_second) {
   const int64_t written = written_.load(std::memory_order_acquire);
   const int64_t window = PopulateWindow(bytes_per_second);
@@ -133,29 +151,22 @@ bool SegmentKeeper::WorkAhead(Segment& segment, double bytes_per_second) {
   const int64_t target = std::min(segment.bytes(), written + window);
   // A full disk is the writer's to report: it asks for its own record's blocks and gets the error.
   if (!segment.ReserveUpTo(std::min(segment.bytes(), written + std::max(window, reserve))).ok()) return false;
-  if (segment.bytes() - written < std::min(kNextAheadBytes, segment.bytes() / 2)) {
-    std::lock_guard lock(making_);
-    std::shared_ptr<Segment> made;
-    if (!next_ && Make(reserve - (segment.bytes() - written), &made).ok()) next_ = std::move(made);
-  }
+  MakeNext(segment.bytes() - written, reserve);
   if (!populate_) return false;
   const int64_t piece = bytes_per_second >= kLargeBytesPerSecond ? kLargePageBytes : kPieceBytes;
-  const int64_t populated_to = segment.populated_to.load(std::memory_order_relaxed);
-  int64_t from = populated_to;
+  int64_t from = segment.populated_to.load(std::memory_order_relaxed);
   if (from < written) {
     // The writer came past: begin where it will be, not where both would fill the same pages.
     from = std::max(written + static_cast<int64_t>(bytes_per_second * kLeadSeconds), segment.claimed_to());
     from = RoundUp(from, piece);
   }
   if (from >= target) return false;
-  if (from != populated_to) segment.populated_from.store(from, std::memory_order_relaxed);
   const int64_t to = std::min(RoundUp(from + 1, piece), segment.bytes());
-  const auto unclaimed = segment.Unclaimed(from);
-  if (!unclaimed || !Fill(segment, from, to)) return false;
-  segment.populated_page.store(platform::MappedLarge(segment.base() + from) ? kLargePageBytes : kPageBytes,
-                               std::memory_order_relaxed);
-  segment.populated_to.store(to, std::memory_order_release);
-  return true;
+  if (!segment.BeginFill(from, to)) return false;
+  int64_t page = 0;
+  if (Fill(segment, from, to)) page = platform::MappedLarge(segment.base() + from) ? kLargePageBytes : kPageBytes;
+  segment.EndFill(page);
+  return page != 0;
 }
 
 bool SegmentKeeper::Fill(Segment& segment, int64_t from, int64_t to) {

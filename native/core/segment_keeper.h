@@ -1,10 +1,12 @@
-// The thread that works ahead of the writer: makes the next segment, reserves disk, and populates pages in a window
+// The thread that works ahead of the writer: has the next segment made, reserves disk, and populates pages in a window
 // that follows the write rate. When nothing is written it sleeps: an idle store populates nothing and reserves nothing
 // more.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -51,6 +53,7 @@ class SegmentKeeper {
   // Zeros for [from, to) but for the page that `from` lies inside, which holds something already; all of it mapped.
   // False where that can't be.
   bool Fill(Segment& segment, int64_t from, int64_t to);
+  void MakeNext(int64_t left, int64_t needed);
   // True when something was done and there may be more.
   bool WorkAhead(Segment& segment, double bytes_per_second);
 
@@ -62,9 +65,11 @@ class SegmentKeeper {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::shared_ptr<Segment> current_;
-  std::shared_ptr<Segment> next_;
   std::mutex making_;
-  uint64_t made_ = 0;
+  // The next segments, or null where one could not be made. Each is made by a thread of its own: that may wait for a
+  // busy disk, and the writer needs pages meanwhile.
+  std::deque<std::future<std::shared_ptr<Segment>>> next_;
+  std::atomic<uint64_t> made_{0};
   bool stop_ = false;
   std::atomic<bool> asleep_{false};
   std::atomic<int64_t> written_{0};

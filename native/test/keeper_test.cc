@@ -71,19 +71,31 @@ TEST("zeros written ahead of the writer never cover a record, however slow they 
 TEST("what the writer has claimed is not filled, and pages that were left to it count as claimed") {
   Segment segment(PosixFileSystem(), "no file", 0, kSegmentBytes, true);
   CHECK(!segment.Claim(0, 5000));
-  CHECK(!segment.Unclaimed(4096));
-  CHECK(static_cast<bool>(segment.Unclaimed(8192)));
-  segment.populated_from = 8192;
-  segment.populated_to = 65536;
+  CHECK(!segment.BeginFill(4096, 65536));
+  CHECK(segment.BeginFill(8192, 65536));
+  CHECK(!segment.Claim(5000, 8192));  // does not wait for what lies behind it
+  segment.EndFill(4096);
   CHECK(segment.Claim(8192, 9000));
-  CHECK_EQ(segment.claimed_to(), int64_t{5000});
+  CHECK_EQ(segment.claimed_to(), int64_t{8192});
   CHECK(!segment.Claim(65000, 66000));
   CHECK_EQ(segment.claimed_to(), int64_t{66000});
-  segment.populated_to = 131072;
+  CHECK(segment.BeginFill(69632, 131072));
+  std::atomic<bool> claimed = false;
+  std::thread writer([&] {
+    CHECK(segment.Claim(66000, 70000) == false);  // [66000, 69632) is not populated
+    CHECK(segment.Claim(70000, 71000));
+    claimed = true;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  CHECK(!claimed);
+  segment.EndFill(4096);
+  writer.join();
   segment.Withdraw();
-  CHECK(!segment.Populated(8192, 9000));
-  CHECK(!segment.Unclaimed(131071));
-  CHECK(static_cast<bool>(segment.Unclaimed(131072)));
+  CHECK(!segment.Populated(70000, 71000));
+  CHECK(!segment.BeginFill(131071, 200000));
+  CHECK(segment.BeginFill(131072, 200000));
+  segment.EndFill(0);
+  CHECK(!segment.Claim(140000, 150000));
 }
 
 }  // namespace millrace::test
