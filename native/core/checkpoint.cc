@@ -4,6 +4,7 @@
 
 #include "bytes.h"
 #include "crc32.h"
+#include "zeros.h"
 
 namespace millrace {
 
@@ -120,10 +121,9 @@ Status PositionFile::Write(Position position) {
     MILLRACE_RETURN_IF_ERROR(files_->Open(path_, OpenMode::kCreate, &fd_));
     Status status = files_->SetLength(fd_, kSlotOffsets[1] + static_cast<int64_t>(kSlotBytes));
     // Blocks from the start, so that a later write neither needs space nor changes what fdatasync has to follow.
-    const std::vector<uint8_t> zeros(kSlotBytes);
     if (sequence_ == 0)
       for (const int64_t offset : kSlotOffsets)
-        if (status.ok()) status = files_->Write(fd_, zeros.data(), zeros.size(), offset);
+        if (status.ok()) status = WriteZeros(files_, fd_, offset, offset + static_cast<int64_t>(kSlotBytes));
     if (status.ok()) status = files_->SyncFile(fd_);
     if (status.ok()) status = files_->SyncDirectory(directory_);
     if (!status.ok()) {

@@ -6,6 +6,7 @@
 
 #include "data_pages.h"
 #include "store_paths.h"
+#include "zeros.h"
 
 namespace millrace {
 
@@ -103,12 +104,12 @@ void CommitLog::Stop() { keeper_.Stop(); }
 // What an earlier run left behind the end would be read as records once the log has grown over part of it. Only pages
 // that hold something are written.
 Status CommitLog::ZeroBehind(int64_t end) {
-  static const uint8_t zeros[4096] = {};
   bool written = false;
   MILLRACE_RETURN_IF_ERROR(ForEachDataPage(files_, tail_->fd(), end - tail_->from(), tail_->bytes(),
                                            [&](int64_t at, const uint8_t*, size_t length, bool*) {
                                              written = true;
-                                             return files_->Write(tail_->fd(), zeros, length, at);
+                                             return WriteZeros(files_, tail_->fd(), at,
+                                                               at + static_cast<int64_t>(length));
                                            })
                                .At(tail_->path()));
   // Else a power cut could bring back what was given up, behind what is appended now.

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "commit_log.h"
+#include "zeros.h"
 
 namespace millrace {
 
@@ -76,12 +77,7 @@ Status CommitLog::ZeroAhead(Segment& segment, int64_t file_offset, int64_t end) 
   zeroed_until_ = segment.from() + to;
   if (!slow) return Status::Ok();
   MILLRACE_RETURN_IF_ERROR(segment.ReserveUpTo(to));
-  static const std::vector<uint8_t> zeros(kZeroBytes);
-  for (int64_t at = from; at < to; at += kZeroBytes) {
-    const auto length = static_cast<size_t>(std::min(kZeroBytes, to - at));
-    MILLRACE_RETURN_IF_ERROR(files_->Write(segment.fd(), zeros.data(), length, at).At(segment.path()));
-  }
-  return Status::Ok();
+  return WriteZeros(files_, segment.fd(), from, to).At(segment.path());
 }
 
 // Records that lie back to back in one segment: encoded into the mapping where its pages are populated, else gathered
@@ -186,16 +182,10 @@ Status CommitLog::WriteRaw(const uint8_t* bytes, size_t count, bool* poisoned) {
 
 // Whatever part of [from, to) reached the file is made zero again, so that the tail stays clean.
 void CommitLog::Undo(int64_t from, int64_t to, bool* poisoned) {
-  const auto list = segments();
-  const std::vector<uint8_t> zeros(1 << 16);
-  for (int64_t at = from; at < to;) {
-    const std::shared_ptr<Segment> segment = FindIn(*list, at, options_.segment_bytes);
-    if (!segment) return;
-    const int64_t length = std::min({static_cast<int64_t>(zeros.size()), segment->end() - at, to - at});
-    if (!files_->Write(segment->fd(), zeros.data(), static_cast<size_t>(length), at - segment->from()).ok())
-      *poisoned = true;
-    at += length;
-  }
+  const Status status = ForEachPiece(from, to, [this](Segment& segment, int64_t file_offset, int64_t bytes) {
+    return WriteZeros(files_, segment.fd(), file_offset, file_offset + bytes);
+  });
+  if (!status.ok()) *poisoned = true;
 }
 
 }  // namespace millrace

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "data_pages.h"
+#include "zeros.h"
 
 namespace millrace {
 
@@ -104,12 +105,11 @@ Status ConsumeQueue::ZeroBehind(int64_t offset) {
   if (offset >= files_end()) return Status::Ok();
   std::shared_ptr<DescriptorCache::Holder> file;
   MILLRACE_RETURN_IF_ERROR(Descriptor(last_file_, &file));
-  static const uint8_t zeros[4096] = {};
   const int64_t from = std::max<int64_t>(0, offset - last_file_ * units_per_file()) * kUnitBytes;
   return ForEachDataPage(owner_->files(), file->fd, from, owner_->options().file_bytes,
                          [&](int64_t at, const uint8_t*, size_t length, bool*) {
                            owner_->MarkUnsynced(this, last_file_);
-                           return owner_->files()->Write(file->fd, zeros, length, at);
+                           return WriteZeros(owner_->files(), file->fd, at, at + static_cast<int64_t>(length));
                          })
       .At(CurrentPath(last_file_));
 }

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "record.h"
+#include "zeros.h"
 
 namespace millrace {
 
@@ -93,7 +94,7 @@ Status IndexFile::Create(const std::string& birth_path) {
     (void)files_->Unlink(birth_path);
     return status.At(birth_path);
   }
-  files_->Populate(base_, static_cast<size_t>(slots_end));
+  if (WriteZeros(files_, fd_, 0, slots_end).ok()) files_->Populate(base_, static_cast<size_t>(slots_end));
   Put32(base_ + 36, 1);
   return status;
 }

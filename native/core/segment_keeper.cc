@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "platform.h"
+#include "zeros.h"
 
 namespace millrace {
 
@@ -12,9 +13,8 @@ namespace {
 using platform::kLargePageBytes;
 using Clock = std::chrono::steady_clock;
 
-// Pages are made by writing zeros, a piece at a time, and then mapped. What is written at once becomes few pages, large
-// ones, where the file system has them; a fault in a hole would have them one by one, and as many behind it as the
-// system reads ahead, megabytes sometimes.
+// Pages are made by writing zeros, a piece at a time, and then mapped. Faults in a hole would make them one by one, and
+// as many behind each as the system reads ahead, megabytes sometimes.
 constexpr int64_t kPieceBytes = 512 << 10;
 // Faster than this a piece is a large page: made, mapped, protected and written back as one, and the writer's stores
 // into it find their translation. Measured, that halves what a record costs.
@@ -170,11 +170,12 @@ bool SegmentKeeper::WorkAhead(Segment& segment, double bytes_per_second) {
 }
 
 bool SegmentKeeper::Fill(Segment& segment, int64_t from, int64_t to) {
-  static uint8_t zeros[kLargePageBytes];  // never written: the kernel's one page of zeros, over and over
-  if (to > segment.reserved.load(std::memory_order_acquire)) return false;
-  const int64_t fresh = RoundUp(from, kPageBytes);
-  if (fresh < to && !files_->Write(segment.fd(), zeros, static_cast<size_t>(to - fresh), fresh).ok()) return false;
-  if (!files_->Populate(segment.base() + from, static_cast<size_t>(to - from))) return false;
+  if (to > segment.reserved.load(std::memory_order_acquire) || given_up_.load() == &segment) return false;
+  if (!WriteZeros(files_, segment.fd(), RoundUp(from, kPageBytes), to).ok()) return false;
+  if (!files_->Populate(segment.base() + from, static_cast<size_t>(to - from))) {
+    given_up_ = &segment;  // zeros again and again would be for nothing
+    return false;
+  }
   populated_bytes_.fetch_add(to - from, std::memory_order_relaxed);
   return true;
 }

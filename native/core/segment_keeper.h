@@ -74,7 +74,8 @@ class SegmentKeeper {
   std::atomic<bool> asleep_{false};
   std::atomic<int64_t> written_{0};
   std::atomic<int64_t> populated_bytes_{0};
-  int appends_asleep_ = 0;  // under the append lock
+  std::atomic<const Segment*> given_up_{nullptr};  // its pages can't be populated
+  int appends_asleep_ = 0;                         // under the append lock
   std::thread thread_;
 };
 
