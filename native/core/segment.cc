@@ -57,6 +57,7 @@ bool Segment::BeginFill(int64_t from, int64_t to) {
   if (from < claimed_to_) return false;
   filling_from_ = from;
   filling_to_ = to;
+  // A piece that does not follow the last one: what lies between is not populated.
   if (from != populated_to.load(std::memory_order_relaxed)) populated_from.store(from, std::memory_order_relaxed);
   return true;
 }

@@ -81,7 +81,7 @@ void SegmentKeeper::Wake() {
 void SegmentKeeper::Follow(const std::shared_ptr<Segment>& segment, int64_t file_offset) {
   std::lock_guard lock(mutex_);
   current_ = segment;
-  if (segment) (void)segment->Claim(0, file_offset);
+  if (segment) (void)segment->Claim(0, file_offset);  // what lies there is not to be filled
   written_.store(file_offset, std::memory_order_release);
 }
 
