@@ -17,7 +17,7 @@
 #include <mutex>
 #include <thread>
 
-#include "file_system.h"
+#include "forwarding_file_system.h"
 
 namespace millrace {
 namespace {
@@ -29,9 +29,10 @@ struct Rule {
   std::atomic<int64_t> seen{0};
 };
 
-class Faulty final : public FileSystem {
+class Faulty final : public ForwardingFileSystem {
  public:
-  Faulty(FileSystem* inner, std::vector<std::unique_ptr<Rule>> rules) : inner_(inner), rules_(std::move(rules)) {}
+  Faulty(FileSystem* inner, std::vector<std::unique_ptr<Rule>> rules)
+      : ForwardingFileSystem(inner), rules_(std::move(rules)) {}
 
   Status Open(const std::string& path, OpenMode mode, int* fd) override {
     MILLRACE_RETURN_IF_ERROR(Hit("open", path));
@@ -59,21 +60,12 @@ class Faulty final : public FileSystem {
     MILLRACE_RETURN_IF_ERROR(Hit("map", PathOf(fd)));
     return inner_->Map(fd, bytes, writable, base);
   }
-  void Unmap(uint8_t* base, size_t bytes) override { inner_->Unmap(base, bytes); }
-  void ExpectRandom(uint8_t* base, size_t bytes) override { inner_->ExpectRandom(base, bytes); }
-  void DropFromTable(uint8_t* address, size_t bytes) override { inner_->DropFromTable(address, bytes); }
   bool Populate(uint8_t* address, size_t bytes) override {
     return Hit("populate", {}).ok() && inner_->Populate(address, bytes);
   }
   Status Read(int fd, void* data, size_t bytes, int64_t offset, size_t* got) override {
     MILLRACE_RETURN_IF_ERROR(Hit("read", PathOf(fd), bytes));
     return inner_->Read(fd, data, bytes, offset, got);
-  }
-  Status ReadCached(int fd, void* data, size_t bytes, int64_t offset, ptrdiff_t* got) override {
-    return inner_->ReadCached(fd, data, bytes, offset, got);
-  }
-  Status NextData(int fd, int64_t offset, int64_t* from, int64_t* to) override {
-    return inner_->NextData(fd, offset, from, to);
   }
   Status Write(int fd, const void* data, size_t bytes, int64_t offset) override {
     MILLRACE_RETURN_IF_ERROR(Hit("write", PathOf(fd), bytes));
@@ -87,8 +79,6 @@ class Faulty final : public FileSystem {
     MILLRACE_RETURN_IF_ERROR(Hit("sync_file", PathOf(fd)));
     return inner_->SyncFile(fd);
   }
-  void StartRead(int fd, int64_t offset, int64_t bytes) override { inner_->StartRead(fd, offset, bytes); }
-  void StartWriteBack(int fd, int64_t offset, int64_t bytes) override { inner_->StartWriteBack(fd, offset, bytes); }
   Status SyncFileSystem(int fd) override {
     MILLRACE_RETURN_IF_ERROR(Hit("sync_fs", PathOf(fd)));
     return inner_->SyncFileSystem(fd);
@@ -113,15 +103,6 @@ class Faulty final : public FileSystem {
     MILLRACE_RETURN_IF_ERROR(Hit("mkdir", path));
     return inner_->MakeDirectory(path);
   }
-  Status RemoveDirectory(const std::string& path) override { return inner_->RemoveDirectory(path); }
-  Status List(const std::string& path, std::vector<DirectoryEntry>* entries) override {
-    return inner_->List(path, entries);
-  }
-  Status Stat(const std::string& path, FileInfo* info, bool* exists) override {
-    return inner_->Stat(path, info, exists);
-  }
-  Status Lock(int fd, bool* taken, int64_t* holder) override { return inner_->Lock(fd, taken, holder); }
-  void Unlock(int fd) override { inner_->Unlock(fd); }
 
  private:
   std::string PathOf(int fd) {
@@ -143,7 +124,6 @@ class Faulty final : public FileSystem {
     return Status::Ok();
   }
 
-  FileSystem* const inner_;
   const std::vector<std::unique_ptr<Rule>> rules_;
   std::mutex mutex_;
   std::map<int, std::string> paths_;

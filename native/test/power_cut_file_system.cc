@@ -128,7 +128,7 @@ void PowerCut::Build(const std::string& directory, uint64_t seed) const {
 }
 
 PowerCutFileSystem::PowerCutFileSystem(std::string root, Witness witness, Lie lie)
-    : root_(std::move(root)), witness_(std::move(witness)), lie_(lie) {
+    : ForwardingFileSystem(PosixFileSystem()), root_(std::move(root)), witness_(std::move(witness)), lie_(lie) {
   for (const auto& entry : std::filesystem::recursive_directory_iterator(root_))
     Add(entry.path(), entry.is_directory());
   synced_ = live_;

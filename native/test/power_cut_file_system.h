@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "../core/file_system.h"
+#include "../core/forwarding_file_system.h"
 
 namespace millrace::test {
 
@@ -47,7 +47,7 @@ class PowerCut {
   std::vector<Change> changes_;
 };
 
-class PowerCutFileSystem final : public FileSystem {
+class PowerCutFileSystem final : public ForwardingFileSystem {
  public:
   // What it may claim without doing it.
   enum class Lie { kNone, kSyncData, kSyncDirectory };
@@ -71,21 +71,7 @@ class PowerCutFileSystem final : public FileSystem {
   Status Open(const std::string& path, OpenMode mode, int* fd) override;
   void Close(int fd) override;
   Status SetLength(int fd, int64_t bytes) override;
-  Status Reserve(int fd, int64_t offset, int64_t bytes) override { return inner_->Reserve(fd, offset, bytes); }
   Status Map(int fd, size_t bytes, bool writable, uint8_t** base) override;
-  void Unmap(uint8_t* base, size_t bytes) override { inner_->Unmap(base, bytes); }
-  void ExpectRandom(uint8_t* base, size_t bytes) override { inner_->ExpectRandom(base, bytes); }
-  void DropFromTable(uint8_t* address, size_t bytes) override { inner_->DropFromTable(address, bytes); }
-  bool Populate(uint8_t* address, size_t bytes) override { return inner_->Populate(address, bytes); }
-  Status Read(int fd, void* data, size_t bytes, int64_t offset, size_t* got) override {
-    return inner_->Read(fd, data, bytes, offset, got);
-  }
-  Status ReadCached(int fd, void* data, size_t bytes, int64_t offset, ptrdiff_t* got) override {
-    return inner_->ReadCached(fd, data, bytes, offset, got);
-  }
-  Status NextData(int fd, int64_t offset, int64_t* from, int64_t* to) override {
-    return inner_->NextData(fd, offset, from, to);
-  }
   Status Write(int fd, const void* data, size_t bytes, int64_t offset) override;
   Status SyncData(int fd) override;
   Status SyncFile(int fd) override;
@@ -97,14 +83,6 @@ class PowerCutFileSystem final : public FileSystem {
   Status Unlink(const std::string& path) override;
   Status MakeDirectory(const std::string& path) override;
   Status RemoveDirectory(const std::string& path) override;
-  Status List(const std::string& path, std::vector<DirectoryEntry>* entries) override {
-    return inner_->List(path, entries);
-  }
-  Status Stat(const std::string& path, FileInfo* info, bool* exists) override {
-    return inner_->Stat(path, info, exists);
-  }
-  Status Lock(int fd, bool* taken, int64_t* holder) override { return inner_->Lock(fd, taken, holder); }
-  void Unlock(int fd) override { inner_->Unlock(fd); }
 
  private:
   using Change = PowerCut::Change;
@@ -123,7 +101,6 @@ class PowerCutFileSystem final : public FileSystem {
   void Remember(Node& node);
   void SyncNode(size_t file);
 
-  FileSystem* const inner_ = PosixFileSystem();
   const std::string root_;
   const Witness witness_;
   const Lie lie_;
