@@ -110,6 +110,7 @@ Status CommitLog::WriteRecords(Segment& segment, RecordSource* source, const Pla
 }
 
 bool CommitLog::Present(Segment& segment, int64_t from, int64_t to) {
+  if (!options_.populate) return false;
   if (segment.Populated(from, to) || segment.from() + to <= present_until_) return true;
   if (segment.Claim(from, to)) return true;
   present_until_ = segment.from() + keeper_.FillHere(segment, from, to);

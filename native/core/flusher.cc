@@ -46,9 +46,11 @@ Status Flusher::SyncLocked() {
   // once, or on each large one.
   int64_t ahead = 0;
   std::shared_ptr<Segment> segment;
-  if (log_->Find(end - 1, &segment).ok() && segment)
-    ahead = std::max<int64_t>(0, segment->populated_to.load(std::memory_order_relaxed) - (end - segment->from())) /
-            segment->populated_page.load(std::memory_order_relaxed);
+  if (log_->Find(end - 1, &segment).ok() && segment) {
+    const int64_t at = end - segment->from();
+    ahead = std::max<int64_t>(0, segment->populated_to.load(std::memory_order_relaxed) - at);
+    if (ahead > 0) ahead /= platform::MappedLarge(segment->base() + at) ? platform::kLargePageBytes : kPageBytes;
+  }
   const auto started = Clock::now();
   log_->DropFromTable(from, end);
   Status status = log_->Sync(from, end);

@@ -62,13 +62,10 @@ bool Segment::BeginFill(int64_t from, int64_t to) {
   return true;
 }
 
-void Segment::EndFill(int64_t page) {
+void Segment::EndFill(bool populated) {
   {
     std::lock_guard lock(claim_mutex_);
-    if (page != 0) {
-      populated_page.store(page, std::memory_order_relaxed);
-      populated_to.store(filling_to_, std::memory_order_release);
-    }
+    if (populated) populated_to.store(filling_to_, std::memory_order_release);
     filling_from_ = filling_to_ = 0;
   }
   filled_.notify_one();

@@ -49,7 +49,6 @@ class Segment {
   std::atomic<int64_t> reserved{0};
   // The pages that the keeper has populated ahead of the writer; moved by it alone, the start before the end.
   std::atomic<int64_t> populated_from{0}, populated_to{0};
-  std::atomic<int64_t> populated_page{4096};  // of their last piece
   bool Populated(int64_t from, int64_t to) const {
     return to <= populated_to.load(std::memory_order_acquire) && from >= populated_from.load(std::memory_order_relaxed);
   }
@@ -59,8 +58,7 @@ class Segment {
   int64_t claimed_to() const;
   // For the keeper: it is about to write zeros to [from, to). False if the writer may be there.
   bool BeginFill(int64_t from, int64_t to);
-  // `page`: how much of it one fault brings back; 0 if it was not populated after all.
-  void EndFill(int64_t page);
+  void EndFill(bool populated);
   // For the keeper: populated pages are left to the writer as any others.
   void Withdraw();
   std::mutex reserve_mutex;

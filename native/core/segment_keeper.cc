@@ -163,10 +163,9 @@ bool SegmentKeeper::WorkAhead(Segment& segment, double bytes_per_second) {
   if (from >= target) return false;
   const int64_t to = std::min(RoundUp(from + 1, piece), segment.bytes());
   if (!segment.BeginFill(from, to)) return false;
-  int64_t page = 0;
-  if (Fill(segment, from, to)) page = platform::MappedLarge(segment.base() + from) ? kLargePageBytes : kPageBytes;
-  segment.EndFill(page);
-  return page != 0;
+  const bool filled = Fill(segment, from, to);
+  segment.EndFill(filled);
+  return filled;
 }
 
 bool SegmentKeeper::Fill(Segment& segment, int64_t from, int64_t to) {
@@ -181,8 +180,7 @@ bool SegmentKeeper::Fill(Segment& segment, int64_t from, int64_t to) {
 }
 
 int64_t SegmentKeeper::FillHere(Segment& segment, int64_t file_offset, int64_t end) {
-  if (!populate_ || end - file_offset > kFillHereBytes / 4 || asleep_.load(std::memory_order_relaxed))
-    return file_offset;
+  if (end - file_offset > kFillHereBytes / 4 || asleep_.load(std::memory_order_relaxed)) return file_offset;
   const int64_t reserved = segment.reserved.load(std::memory_order_acquire) & ~(kPageBytes - 1);
   const int64_t to = std::min(reserved, (end + kFillHereBytes) & ~(kPageBytes - 1));
   if (to <= end) return file_offset;

@@ -139,29 +139,22 @@ class PullScan {
   // Whether what a unit says lies in the log, in one segment. A unit that is damaged may say anything.
   bool LiesInLog(const QueueUnit& unit) {
     if (unit.size <= 0 || unit.log_offset < log_min_ || unit.log_offset > log_end_ - unit.size) return false;
-    if (unit.log_offset < segment_from_ || unit.log_offset >= segment_end_) {
-      const auto segment = CommitLog::FindIn(*segments_, unit.log_offset, log_.segment_bytes());
-      if (!segment) return false;
-      segment_from_ = segment->from();
-      segment_end_ = segment->end();
-    }
-    return unit.size <= segment_end_ - unit.log_offset;
+    if (!segment_ || unit.log_offset < segment_->from() || unit.log_offset >= segment_->end())
+      segment_ = CommitLog::FindIn(*segments_, unit.log_offset, log_.segment_bytes());
+    return segment_ && unit.size <= segment_->end() - unit.log_offset;
   }
 
-  // Of a unit that lies in the log.
-  bool Resident(const QueueUnit& unit) const {
-    const auto segment = CommitLog::FindIn(*segments_, unit.log_offset, log_.segment_bytes());
-    return segment->Open().ok() &&
-           platform::Resident(segment->base() + (unit.log_offset - segment->from()), static_cast<size_t>(unit.size));
+  // Of what lies in segment_.
+  bool Resident(int64_t log_offset, int64_t bytes) const {
+    return segment_->Open().ok() &&
+           platform::Resident(segment_->base() + (log_offset - segment_->from()), static_cast<size_t>(bytes));
   }
 
   bool ResidentTogether(int64_t units) {
     const QueueUnit first = DecodeUnit(units_), last = DecodeUnit(units_ + (units - 1) * kUnitBytes);
-    if (!LiesInLog(first) || !LiesInLog(last)) return false;
+    if (!LiesInLog(last) || !LiesInLog(first)) return false;
     const int64_t end = last.log_offset + last.size, span = end - first.log_offset;
-    const auto segment = CommitLog::FindIn(*segments_, first.log_offset, log_.segment_bytes());
-    return segment && span > 0 && span <= kCloseBytes && end <= segment->end() && segment->Open().ok() &&
-           platform::Resident(segment->base() + (first.log_offset - segment->from()), static_cast<size_t>(span));
+    return span > 0 && span <= kCloseBytes && end <= segment_->end() && Resident(first.log_offset, span);
   }
 
   // Whether the limits of a pull leave no room for this record. The first one always has room.
@@ -201,7 +194,7 @@ class PullScan {
       }
       return NothingYet(PullStatus::kMessageWasRemoving);
     }
-    outcome_.would_block = NeedsRecords() && !resident_ && !Resident(unit);
+    outcome_.would_block = NeedsRecords() && !resident_ && !Resident(unit.log_offset, unit.size);
     if (outcome_.would_block) return Status::Ok();
     const PullRange range{unit.log_offset, offset_, unit.size};
     if (!request_.copied && request_.tags != nullptr) {
@@ -216,16 +209,15 @@ class PullScan {
     return Status::Ok();
   }
 
-  // Looks at a record where it lies.
+  // Looks at a record where it lies, in segment_.
   Status Look(const PullRange& range, bool* wanted) {
-    const auto segment = CommitLog::FindIn(*segments_, range.log_offset, log_.segment_bytes());
-    MILLRACE_RETURN_IF_ERROR(segment->Open());
-    const int64_t at = range.log_offset - segment->from();
-    const uint8_t* const record = segment->base() + at;
-    const RecordView view = CheckRecord(record, segment->bytes() - at, range.log_offset, false);
+    MILLRACE_RETURN_IF_ERROR(segment_->Open());
+    const int64_t at = range.log_offset - segment_->from();
+    const uint8_t* const record = segment_->base() + at;
+    const RecordView view = CheckRecord(record, segment_->bytes() - at, range.log_offset, false);
     std::string mismatch = MismatchOf(*request_.queue, range, record, view, store_.rules());
     const bool tagged = mismatch.empty() && HasTag(request_, view);
-    MILLRACE_RETURN_IF_ERROR(segment->Readable(range.log_offset));
+    MILLRACE_RETURN_IF_ERROR(segment_->Readable(range.log_offset));
     *wanted = tagged;
     if (!mismatch.empty()) {
       outcome_.mismatches.push_back({range.queue_offset, range.log_offset, std::move(mismatch)});
@@ -241,7 +233,7 @@ class PullScan {
   const int64_t near_;
   std::shared_ptr<const SegmentList> segments_;
   int64_t log_min_ = 0, log_end_ = 0;
-  int64_t segment_from_ = 0, segment_end_ = 0;  // of the segment that the last unit pointed to
+  std::shared_ptr<Segment> segment_;  // that the last unit pointed into
   uint8_t units_[kUnitsAtOnce * kUnitBytes];
   int64_t offset_ = 0, last_pulled_ = 0, skip_to_ = INT64_MIN;
   bool resident_ = false, full_ = false;

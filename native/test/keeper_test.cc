@@ -1,4 +1,6 @@
+#include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <random>
 #include <thread>
 
@@ -74,7 +76,7 @@ TEST("what the writer has claimed is not filled, and pages that were left to it 
   CHECK(!segment.BeginFill(4096, 65536));
   CHECK(segment.BeginFill(8192, 65536));
   CHECK(!segment.Claim(5000, 8192));  // does not wait for what lies behind it
-  segment.EndFill(4096);
+  segment.EndFill(true);
   CHECK(segment.Claim(8192, 9000));
   CHECK_EQ(segment.claimed_to(), int64_t{8192});
   CHECK(!segment.Claim(65000, 66000));
@@ -82,19 +84,19 @@ TEST("what the writer has claimed is not filled, and pages that were left to it 
   CHECK(segment.BeginFill(69632, 131072));
   std::atomic<bool> claimed = false;
   std::thread writer([&] {
-    CHECK(segment.Claim(66000, 70000) == false);  // [66000, 69632) is not populated
+    CHECK(!segment.Claim(66000, 70000));  // [66000, 69632) is not populated
     CHECK(segment.Claim(70000, 71000));
     claimed = true;
   });
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   CHECK(!claimed);
-  segment.EndFill(4096);
+  segment.EndFill(true);
   writer.join();
   segment.Withdraw();
   CHECK(!segment.Populated(70000, 71000));
   CHECK(!segment.BeginFill(131071, 200000));
   CHECK(segment.BeginFill(131072, 200000));
-  segment.EndFill(0);
+  segment.EndFill(false);
   CHECK(!segment.Claim(140000, 150000));
 }
 
