@@ -101,6 +101,7 @@ Status ConsumeQueue::ZeroBehind(int64_t offset) {
     owner_->descriptors().Drop({this, last_file_});
     MILLRACE_RETURN_IF_ERROR(owner_->files()->Unlink(FilePath(last_file_)));
     last_file_--;
+    made_to_ = std::min(made_to_, last_file_);
   }
   if (offset >= files_end()) return Status::Ok();
   std::shared_ptr<DescriptorCache::Holder> file;
@@ -131,8 +132,9 @@ Status ConsumeQueue::Rewrite(int64_t from, int64_t to) {
 
 Status ConsumeQueue::Reset() {
   for (int64_t file = first_file_; file <= last_file_; file++) owner_->descriptors().Drop({this, file});
-  if (born_) MILLRACE_RETURN_IF_ERROR(owner_->files()->Unlink(BirthPath(last_file_)));
+  MILLRACE_RETURN_IF_ERROR(RemoveMadeAhead());
   born_ = false;
+  made_to_ = -1;
   std::vector<DirectoryEntry> entries;
   bool exists = false;
   FileInfo info;
@@ -150,24 +152,37 @@ Status ConsumeQueue::Reset() {
   return SetBounds(0, 0);
 }
 
-// Born outside the queue's folder, at full length; PutInPlace() renames it in once it holds something.
-Status ConsumeQueue::CreateFile(int64_t file, int64_t reserve_bytes, int* fd) {
+// A file that follows the last one, with blocks for its first bytes: made outside the queue's folder, at full length.
+Status ConsumeQueue::MakeAhead(int64_t file, int64_t reserve_bytes) {
   FileSystem* files = owner_->files();
   const std::string path = BirthPath(file);
-  MILLRACE_RETURN_IF_ERROR(files->Unlink(path));
-  MILLRACE_RETURN_IF_ERROR(files->Open(path, OpenMode::kCreateNew, fd));
-  Status status = files->SetLength(*fd, owner_->options().file_bytes);
+  const bool made = file <= made_to_;
+  if (!made) MILLRACE_RETURN_IF_ERROR(files->Unlink(path));
+  int fd = -1;
+  MILLRACE_RETURN_IF_ERROR(files->Open(path, made ? OpenMode::kReadWrite : OpenMode::kCreateNew, &fd));
+  Status status = made ? Status::Ok() : files->SetLength(fd, owner_->options().file_bytes);
   if (status.ok() && reserve_bytes > 0)
-    status = files->Reserve(*fd, 0, std::min(owner_->options().file_bytes, reserve_bytes));
+    status = files->Reserve(fd, 0, std::min(owner_->options().file_bytes, reserve_bytes));
+  files->Close(fd);
   if (!status.ok()) {
-    files->Close(*fd);
-    (void)files->Unlink(path);
+    if (!made) (void)files->Unlink(path);
     return status.At(path);
   }
+  made_to_ = std::max(made_to_, file);
+  return status;
+}
+
+Status ConsumeQueue::RemoveMadeAhead() {
+  for (; made_to_ > last_file_ || (born_ && made_to_ == last_file_); made_to_--)
+    MILLRACE_RETURN_IF_ERROR(owner_->files()->Unlink(BirthPath(made_to_)));
+  return Status::Ok();
+}
+
+// A file made ahead becomes the queue's last one; PutInPlace() renames it in once it holds something.
+void ConsumeQueue::GoOnIn(int64_t file) {
   if (!has_files()) first_file_ = file;
   last_file_ = file;
   born_ = true;
-  return status;
 }
 
 Status ConsumeQueue::MakeFile(int64_t file) {
@@ -179,17 +194,19 @@ Status ConsumeQueue::MakeFile(int64_t file) {
   if (has_files() && last_file_ >= file) return Status::Ok();
   const int64_t begin = file * units_per_file();
   const int64_t skipped = max_offset() - begin;
-  int fd = -1;
-  MILLRACE_RETURN_IF_ERROR(CreateFile(file, (skipped + kReserveUnits) * kUnitBytes, &fd));
-  Status status;
+  MILLRACE_RETURN_IF_ERROR(MakeAhead(file, (skipped + kReserveUnits) * kUnitBytes));
   if (skipped > 0) {
     std::vector<uint8_t> blanks(static_cast<size_t>(skipped) * kUnitBytes);
     for (int64_t i = 0; i < skipped; i++) EncodeUnit(kPreBlank, blanks.data() + i * kUnitBytes);
-    status = owner_->files()->Write(fd, blanks.data(), blanks.size(), 0);
+    int fd = -1;
+    MILLRACE_RETURN_IF_ERROR(owner_->files()->Open(BirthPath(file), OpenMode::kReadWrite, &fd));
+    Status status = owner_->files()->Write(fd, blanks.data(), blanks.size(), 0);
+    owner_->files()->Close(fd);
+    if (!status.ok()) return status.At(BirthPath(file));
   }
-  owner_->files()->Close(fd);
-  reserved_ = std::min(begin + units_per_file(), max_offset() + kReserveUnits);
-  return status;
+  GoOnIn(file);
+  reserved_ = std::max(reserved_, std::min(begin + units_per_file(), max_offset() + kReserveUnits));
+  return Status::Ok();
 }
 
 Status ConsumeQueue::PutInPlace(int64_t file) {
@@ -212,16 +229,12 @@ void ConsumeQueue::NoteFolders() {
 }
 
 Status ConsumeQueue::ReserveFor(int64_t units) {
-  const int64_t end = max_offset() + units;
-  // One file at a time: a batch that reaches over a file's end gets the next file when it comes there, and its blocks
-  // are asked for now.
-  const int64_t at = max_offset();
+  const int64_t at = max_offset(), end = at + units;
   if (!has_files() || at >= files_end()) MILLRACE_RETURN_IF_ERROR(MakeFile(at / units_per_file()));
-  const int64_t file_end = files_end();
   const int64_t base = last_file_ * units_per_file();
   // A page at a time, and up to sixteen in a queue that has many.
   const int64_t step = std::clamp((at - base) / 4, kReserveUnits, 16 * kReserveUnits);
-  const int64_t wanted = std::min(file_end, std::max(end, reserved_ + step));
+  const int64_t wanted = std::min(files_end(), std::max(end, reserved_ + step));
   if (wanted > reserved_) {
     const int64_t from = std::max(reserved_, base);
     std::shared_ptr<DescriptorCache::Holder> file;
@@ -229,6 +242,12 @@ Status ConsumeQueue::ReserveFor(int64_t units) {
     Status status = owner_->files()->Reserve(file->fd, (from - base) * kUnitBytes, (wanted - from) * kUnitBytes);
     if (!status.ok()) return status.At(CurrentPath(last_file_));
     reserved_ = wanted;
+  }
+  // A batch may reach over the file's end, and over that of the next one.
+  for (int64_t file = last_file_ + 1; reserved_ < end; file++) {
+    const int64_t to = std::min(end, (file + 1) * units_per_file());
+    MILLRACE_RETURN_IF_ERROR(MakeAhead(file, (to - file * units_per_file()) * kUnitBytes));
+    reserved_ = to;
   }
   return Status::Ok();
 }
@@ -292,17 +311,15 @@ Status ConsumeQueue::Settle() {
   return status;
 }
 
-// A tail may reach over the end of a file (a batch that spans two): the next file is made then, its blocks not asked
-// for before.
+// The units may reach over the end of a file.
 Status ConsumeQueue::WriteUnits(int64_t first, const uint8_t* units, int64_t count) {
   while (count > 0) {
     const int64_t file = first / units_per_file();
     if (!has_files() || file > last_file_) {
       if (has_files()) MILLRACE_RETURN_IF_ERROR(PutInPlace(last_file_));
-      int fd = -1;
-      MILLRACE_RETURN_IF_ERROR(CreateFile(file, 0, &fd));
-      owner_->files()->Close(fd);
-      reserved_ = file * units_per_file();
+      if (file > made_to_) MILLRACE_RETURN_IF_ERROR(MakeAhead(file, 0));
+      GoOnIn(file);
+      reserved_ = std::max(reserved_, file * units_per_file());
     }
     const int64_t base = file * units_per_file();
     const int64_t part = std::min(count, base + units_per_file() - first);

@@ -102,6 +102,8 @@ class ConsumeQueue {
   Status Rewrite(int64_t from, int64_t to);
   // Forgets all units and files.
   Status Reset();
+  // Of a closing store: files that never came to hold a unit.
+  Status RemoveMadeAhead();
   void set_min_offset(int64_t offset) { min_offset_.store(offset, std::memory_order_release); }
   std::string Directory() const;
 
@@ -117,7 +119,8 @@ class ConsumeQueue {
   void NoteFolders();
   void Grow(uint32_t capacity);
   Status WriteUnits(int64_t first, const uint8_t* units, int64_t count);
-  Status CreateFile(int64_t file, int64_t reserve_bytes, int* fd);
+  Status MakeAhead(int64_t file, int64_t reserve_bytes);
+  void GoOnIn(int64_t file);
   Status Descriptor(int64_t file, std::shared_ptr<DescriptorCache::Holder>* out) const;
   Status ZeroBehind(int64_t offset);
 
@@ -145,8 +148,9 @@ class ConsumeQueue {
   uint32_t tail_count_ = 0, tail_capacity_ = 0;
   uint8_t* tail_ = nullptr;
   int64_t tail_first_ = 0;  // queue offset of the tail's first unit; everything below is in files
-  int64_t reserved_ = 0;    // queue offset up to which the last file has blocks
+  int64_t reserved_ = 0;    // queue offset up to which there are blocks, in the last file or in those made ahead
   int64_t first_file_ = 0, last_file_ = -1;
+  int64_t made_to_ = -1;  // files behind the last one, up to this, are made
   int64_t next_offset_ = 0;
   Mark last_, mark_;  // last_ follows every unit
   std::atomic<int64_t> min_offset_{0}, max_offset_{0};

@@ -64,6 +64,8 @@ Status IndexFile::Map() {
 Status IndexFile::Open() {
   MILLRACE_RETURN_IF_ERROR(files_->Open(path_, writable_ ? OpenMode::kReadWrite : OpenMode::kRead, &fd_));
   MILLRACE_RETURN_IF_ERROR(Map());
+  // A writer touches the slots at random, on whatever thread it runs.
+  if (writable_) files_->StartRead(fd_, 0, kIndexHeaderBytes + kIndexSlotBytes * sizes_.slots);
   // What neither a writer nor a crash leaves behind. (With a count of 0 the first page has never reached the disk.)
   const int32_t used = GetI32(base_ + 32), next = GetI32(base_ + 36);
   if (used < 0 || used > sizes_.entries || next < 0 || next > sizes_.entries || begin_log_offset() < 0 ||
@@ -75,7 +77,7 @@ Status IndexFile::Open() {
                              std::to_string(sizes_.entries),
                          path_);
   next_ = std::max(next, 1);
-  return Status::Ok();
+  return Readable();
 }
 
 Status IndexFile::Create(const std::string& birth_path) {

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -47,7 +48,6 @@ class IndexFile {
   // Makes a new one at `birth_path` that is moved to path() by PutInPlace().
   Status Create(const std::string& birth_path);
   Status PutInPlace();
-  bool in_place() const { return birth_path_.empty(); }
 
   const std::string& path() const { return path_; }
   const IndexSizes& sizes() const { return sizes_; }
@@ -149,13 +149,14 @@ class IndexFiles {
 
  private:
   std::string NewName();
-  Status Roll();
+  Status MakeNext();
+  void Roll();
 
   FileSystem* const files_;
   Options options_;
   mutable std::mutex mutex_;  // the list
   std::vector<std::shared_ptr<IndexFile>> list_;
-  std::shared_ptr<IndexFile> next_;  // prepared for when the last one is full
+  std::deque<std::shared_ptr<IndexFile>> next_;  // prepared for when the last one is full
   std::string last_name_, empty_last_;
   std::atomic<bool> directory_dirty_{false};
   size_t first_unsynced_ = 0;  // with the list

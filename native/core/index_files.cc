@@ -78,44 +78,47 @@ std::string IndexFiles::NewName() {
 
 Status IndexFiles::Prepare(int64_t keys) {
   if (!options_.enabled || keys == 0) return Status::Ok();
-  const std::shared_ptr<IndexFile> last = list_.empty() ? nullptr : list_.back();
-  const int64_t room = last ? last->sizes().entries - last->next() : 0;
-  if (room > 0) MILLRACE_RETURN_IF_ERROR(last->Reserve(std::min(room, keys)));
-  if (room >= keys) return Status::Ok();
-  if (!next_) {
-    MILLRACE_RETURN_IF_ERROR(files_->MakeDirectory(options_.paths.index));
-    auto made = std::make_shared<IndexFile>(files_, options_.paths.index + "/" + NewName(), options_.sizes, true);
-    MILLRACE_RETURN_IF_ERROR(made->Create(options_.paths.work + "/index-" + last_name_));
-    // In its place before the log takes a record that needs it: from here on nothing can fail. Java takes an index file
-    // without an entry as one.
-    MILLRACE_RETURN_IF_ERROR(made->PutInPlace());
-    directory_dirty_ = true;
-    next_ = std::move(made);
+  if (!list_.empty()) {
+    IndexFile& last = *list_.back();
+    MILLRACE_RETURN_IF_ERROR(last.Readable());
+    const int64_t room = std::min<int64_t>(keys, last.sizes().entries - last.next());
+    MILLRACE_RETURN_IF_ERROR(last.Reserve(room));
+    keys -= room;
   }
-  return next_->Reserve(std::min<int64_t>(options_.sizes.entries - 1, keys - room));
+  for (size_t i = 0; keys > 0; i++) {
+    if (i == next_.size()) MILLRACE_RETURN_IF_ERROR(MakeNext());
+    const int64_t room = std::min<int64_t>(keys, options_.sizes.entries - 1);
+    MILLRACE_RETURN_IF_ERROR(next_[i]->Reserve(room));
+    keys -= room;
+  }
+  return Status::Ok();
 }
 
-Status IndexFiles::Roll() {
-  std::shared_ptr<IndexFile> made = std::move(next_);
-  if (!made) {
-    // More keys than one file holds in one append: made here, without the reservation that Prepare gives.
-    made = std::make_shared<IndexFile>(files_, options_.paths.index + "/" + NewName(), options_.sizes, true);
-    MILLRACE_RETURN_IF_ERROR(made->Create(options_.paths.work + "/index-" + last_name_));
-  }
-  if (!list_.empty()) made->SetPrevious(list_.back()->end_log_offset(), list_.back()->end_timestamp());
-  if (!made->in_place()) {
-    MILLRACE_RETURN_IF_ERROR(made->PutInPlace());
-    directory_dirty_ = true;
-  }
-  std::lock_guard lock(mutex_);
-  list_.push_back(std::move(made));
+Status IndexFiles::MakeNext() {
+  MILLRACE_RETURN_IF_ERROR(files_->MakeDirectory(options_.paths.index));
+  auto made = std::make_shared<IndexFile>(files_, options_.paths.index + "/" + NewName(), options_.sizes, true);
+  MILLRACE_RETURN_IF_ERROR(made->Create(options_.paths.work + "/index-" + last_name_));
+  // In its place before the log takes a record that needs it: from here on nothing can fail. Java takes an index file
+  // without an entry as one.
+  MILLRACE_RETURN_IF_ERROR(made->PutInPlace());
+  directory_dirty_ = true;
+  next_.push_back(std::move(made));
   return Status::Ok();
+}
+
+void IndexFiles::Roll() {
+  const std::shared_ptr<IndexFile> next = std::move(next_.front());
+  next_.pop_front();
+  if (!list_.empty()) next->SetPrevious(list_.back()->end_log_offset(), list_.back()->end_timestamp());
+  std::lock_guard lock(mutex_);
+  list_.push_back(next);
 }
 
 void IndexFiles::Put(int32_t hash, int64_t log_offset, int64_t store_timestamp) {
   if (!options_.enabled) return;
   if (!list_.empty() && list_.back()->Put(hash, log_offset, store_timestamp)) return;
-  if (Roll().ok()) list_.back()->Put(hash, log_offset, store_timestamp);
+  Roll();
+  list_.back()->Put(hash, log_offset, store_timestamp);
 }
 
 int64_t IndexFiles::end_log_offset() const {
@@ -199,6 +202,7 @@ Status IndexFiles::Query(std::string_view topic, std::string_view key, size_t li
   for (auto it = list.rbegin(); it != list.rend() && out->size() < limit; ++it) {
     const IndexFile& file = **it;
     const int64_t first = file.begin_timestamp(), last = file.end_timestamp();
+    MILLRACE_RETURN_IF_ERROR(file.Readable());
     if (first <= end && last >= begin) MILLRACE_RETURN_IF_ERROR(file.Query(hash, limit, begin, end, out));
     if (first < begin) break;
   }

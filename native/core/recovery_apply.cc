@@ -87,7 +87,7 @@ Status Recovery::PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueU
   }
   // Records between were lost with a cut: their numbers stay empty, so that every other message keeps its own.
   while (queue->max_offset() < queue_offset) {
-    MILLRACE_RETURN_IF_ERROR(queue->Prepare(1));
+    if (!in_.read_only) MILLRACE_RETURN_IF_ERROR(queue->Prepare(1));
     queue->Put(kPreBlank);
   }
   if (!in_.read_only) MILLRACE_RETURN_IF_ERROR(queue->Prepare(1));
@@ -171,9 +171,12 @@ Status Recovery::Apply() {
   bool index_whole = false;
   if (in_.index->enabled() && !in_.read_only) {
     const int64_t index_end = in_.index->end_log_offset();
-    if (in_.rebuild_index || (in_.has_table && in_.table.index_end >= 0 &&
-                              (index_end < in_.table.index_end || index_end >= end_ ||
-                               static_cast<int64_t>(in_.index->files().size()) < in_.table.index_files))) {
+    // A store of Java's whose index is gone: nothing says that it ever had none.
+    const bool missing = !in_.has_table && in_.index->files().empty() && LogMin() < std::min(dispatch_from_, end_);
+    if (in_.rebuild_index || missing ||
+        (in_.has_table && in_.table.index_end >= 0 &&
+         (index_end < in_.table.index_end || index_end >= end_ ||
+          static_cast<int64_t>(in_.index->files().size()) < in_.table.index_files))) {
       MILLRACE_RETURN_IF_ERROR(in_.before_rebuild());
       MILLRACE_RETURN_IF_ERROR(in_.index->RemoveAll());
       index_from = LogMin();

@@ -48,8 +48,13 @@ int64_t PopulateWindow(double bytes_per_second) {
 
 }  // namespace
 
-SegmentKeeper::SegmentKeeper(FileSystem* files, std::string work_directory, int64_t segment_bytes, bool populate)
-    : files_(files), work_directory_(std::move(work_directory)), segment_bytes_(segment_bytes), populate_(populate) {}
+SegmentKeeper::SegmentKeeper(FileSystem* files, std::string work_directory, int64_t segment_bytes, bool populate,
+                             std::chrono::milliseconds rest)
+    : files_(files),
+      work_directory_(std::move(work_directory)),
+      segment_bytes_(segment_bytes),
+      populate_(populate),
+      rest_(rest) {}
 
 void SegmentKeeper::Start() {
   if (thread_.joinable()) return;  // an empty replica starts its log a second time, where its master's begins
@@ -63,6 +68,10 @@ void SegmentKeeper::Stop() {
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
+  RemoveNext();
+}
+
+void SegmentKeeper::RemoveNext() {
   std::lock_guard lock(making_);
   for (auto& next : next_)  // a leftover is removed at the next open
     if (const auto unused = next.get()) (void)files_->Unlink(unused->path());
@@ -210,7 +219,13 @@ void SegmentKeeper::Run() {
       // Else one message now and then would have a whole large page written again by each sync.
       if (segment) segment->Withdraw();
       asleep_.store(true, std::memory_order_relaxed);
-      wake_.wait(lock, [this] { return stop_ || !asleep_.load(std::memory_order_relaxed); });
+      const auto woken = [this] { return stop_ || !asleep_.load(std::memory_order_relaxed); };
+      if (!wake_.wait_for(lock, rest_, woken)) {
+        lock.unlock();
+        RemoveNext();  // after a burst they hold a gigabyte of disk each
+        lock.lock();
+        wake_.wait(lock, woken);
+      }
       last_time = last_move = Clock::now();
       last_position = current_ ? current_->from() + written_.load(std::memory_order_acquire) : 0;
       bytes_per_second = 0;

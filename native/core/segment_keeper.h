@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <future>
@@ -19,8 +20,9 @@ namespace millrace {
 class SegmentKeeper {
  public:
   // `work_directory` is where segments are born. Without `populate` (synchronous flush: every sync would protect the
-  // pages again) only disk is reserved.
-  SegmentKeeper(FileSystem* files, std::string work_directory, int64_t segment_bytes, bool populate);
+  // pages again) only disk is reserved. A writer that has rested for `rest` has no segments made ahead any more.
+  SegmentKeeper(FileSystem* files, std::string work_directory, int64_t segment_bytes, bool populate,
+                std::chrono::milliseconds rest = std::chrono::seconds(10));
   ~SegmentKeeper() { Stop(); }
 
   void Start();
@@ -54,6 +56,7 @@ class SegmentKeeper {
   // False where that can't be.
   bool Fill(Segment& segment, int64_t from, int64_t to);
   void MakeNext(int64_t left, int64_t needed);
+  void RemoveNext();
   // True when something was done and there may be more.
   bool WorkAhead(Segment& segment, double bytes_per_second);
 
@@ -61,6 +64,7 @@ class SegmentKeeper {
   const std::string work_directory_;
   const int64_t segment_bytes_;
   const bool populate_;
+  const std::chrono::milliseconds rest_;
 
   std::mutex mutex_;
   std::condition_variable wake_;

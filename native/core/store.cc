@@ -275,6 +275,8 @@ Status Store::Close() {
   if (!read_only_) {
     if (was_open) {
       close_status_ = WriteCheckpoints(true);
+      for (ConsumeQueue* queue : queues_.All())
+        if (close_status_.ok()) close_status_ = queue->RemoveMadeAhead();
       // `abort` goes by Java's rule: everything is dispatched and on disk.
       if (close_status_.ok()) close_status_ = files_->Unlink(paths_.abort);
       if (close_status_.ok()) close_status_ = files_->SyncDirectory(paths_.root);

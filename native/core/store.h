@@ -219,6 +219,7 @@ class Store {
   Status Prepare(AppendBuffer* buffer, const MessageFields* messages, size_t count, AppendMode mode,
                  AppendOutcome* outcomes) const;
   Status DispatchRange(int64_t from, int64_t to, int64_t* dispatched);
+  Status FinishRaw();
 
   FileSystem* const files_;
   StoreOptions options_;

@@ -97,6 +97,7 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
     lock.lock();
   }
   MILLRACE_RETURN_IF_ERROR(CheckWritable());
+  if (raw_dispatched_ != log_.end()) MILLRACE_RETURN_IF_ERROR(FinishRaw());
   const int64_t now = NowMs();
   append_since_ms_.store(now, std::memory_order_relaxed);
   const struct Leaving {
@@ -146,9 +147,22 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
   return Status::Ok();
 }
 
+// Where AppendRaw has left the log's end: nothing may follow half a record, or records that no queue knows.
+Status Store::FinishRaw() {
+  MILLRACE_RETURN_IF_ERROR(DispatchRange(raw_dispatched_, log_.end(), &raw_dispatched_));
+  if (raw_dispatched_ == log_.end()) return Status::Ok();
+  return Status::Error(Code::kAppendGap,
+                       "the log ends inside a record that begins at " + std::to_string(raw_dispatched_) +
+                           ": the rest of it must be appended first",
+                       paths_.root, log_.end());
+}
+
 Status Store::AppendRaw(int64_t log_offset, const uint8_t* bytes, size_t count) {
   std::lock_guard lock(append_mutex_);
   MILLRACE_RETURN_IF_ERROR(CheckWritable());
+  // What an earlier call could not dispatch, for the disk was full, before there is more of it.
+  if (raw_dispatched_ != log_.end())
+    MILLRACE_RETURN_IF_ERROR(DispatchRange(raw_dispatched_, log_.end(), &raw_dispatched_));
   if (log_.end() == 0 && log_.segments()->empty() && log_offset % log_.segment_bytes() == 0 && log_offset > 0) {
     MILLRACE_RETURN_IF_ERROR(log_.Start(log_offset));  // an empty replica begins at whatever segment its master sends
     raw_dispatched_ = log_offset;

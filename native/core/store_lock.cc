@@ -1,7 +1,9 @@
 #include "store_lock.h"
 
+#include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 
 namespace millrace {
@@ -26,8 +28,10 @@ Status StoreLock::Take(FileSystem* files, const std::string& path, const std::st
   if (status.ok()) {
     char text[32] = {};
     size_t got = 0;
-    // The kernel names the holder of Java's kind of lock; the holder of ours has signed.
+    // The kernel names the holder of Java's kind of lock; the holder of ours has signed, unless it is still recovering:
+    // then one before it may have, that died.
     if (holder == 0 && files->Read(fd, text, sizeof text - 1, 4, &got).ok()) holder = strtoll(text, nullptr, 10);
+    if (holder > 0 && kill(static_cast<pid_t>(holder), 0) != 0 && errno == ESRCH) holder = 0;
     status = LockedBy(what, holder);
   }
   files->Close(fd);
@@ -37,11 +41,13 @@ Status StoreLock::Take(FileSystem* files, const std::string& path, const std::st
 Status StoreLock::Sign() {
   const std::string text = "lock" + std::to_string(getpid()) + "\n";
   MILLRACE_RETURN_IF_ERROR(files_->SetLength(fd_, 0));
+  signed_ = true;
   return files_->Write(fd_, text.data(), text.size(), 0);
 }
 
 void StoreLock::Release() {
   if (fd_ < 0) return;
+  if (signed_) (void)files_->SetLength(fd_, 4);  // the next owner, until it signs, must not be taken for this one
   files_->Unlock(fd_);
   files_->Close(fd_);
   fd_ = -1;

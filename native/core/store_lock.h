@@ -21,12 +21,13 @@ class StoreLock {
   Status Take(FileSystem* files, const std::string& path, const std::string& what);
   // Writes down that this process has it.
   Status Sign();
-  // Gives it back, once.
+  // Gives it back, once, and its signature with it.
   void Release();
 
  private:
   FileSystem* files_ = nullptr;
   int fd_ = -1;
+  bool signed_ = false;
 };
 
 // kStoreLocked, naming what is locked and by which process (0: not known).

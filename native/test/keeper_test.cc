@@ -70,6 +70,35 @@ TEST("zeros written ahead of the writer never cover a record, however slow they 
   CHECK(copied > 0 && populated > 0);
 }
 
+TEST("a writer that rests has no segment made ahead, and gets one again when it goes on") {
+  Scratch scratch;
+  FileSystem* const files = PosixFileSystem();
+  CHECK(files->MakeDirectory(scratch / "work").ok());
+  SegmentKeeper keeper(files, scratch / "work", kSegmentBytes, false, std::chrono::milliseconds(20));
+  keeper.Start();
+  std::shared_ptr<Segment> segment;
+  CHECK(keeper.Take(0, scratch / "segment", &segment).ok());
+  keeper.Follow(segment, 0);
+  const auto ahead = [&] {
+    std::vector<DirectoryEntry> entries;
+    CHECK(files->List(scratch / "work", &entries).ok());
+    return entries.size();
+  };
+  const auto until = [&](const auto& done, const auto& meanwhile) {
+    for (int i = 0; i < 10000 && !done(); i++) {
+      meanwhile();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return done();
+  };
+  int64_t at = kSegmentBytes * 3 / 4;
+  for (int round = 0; round < 2; round++) {
+    CHECK(until([&] { return ahead() > 0; }, [&] { keeper.Advance(at++); }));
+    CHECK(until([&] { return ahead() == 0; }, [] {}));
+  }
+  keeper.Stop();
+}
+
 TEST("what the writer has claimed is not filled, and pages that were left to it count as claimed") {
   Segment segment(PosixFileSystem(), "no file", 0, kSegmentBytes, true);
   CHECK(!segment.Claim(0, 5000));

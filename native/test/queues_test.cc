@@ -50,6 +50,128 @@ TEST("a queue that begins behind a file's start is filled up with Java's pre-bla
   CHECK_EQ(static_cast<int64_t>(Bodies(*replica, "orders", 0).size()), 700 - min);
 }
 
+TEST("a batch that reaches over two ends of queue files has blocks for all its units before the log takes it") {
+  Scratch scratch;
+  std::shared_ptr<FileSystem> faulty;
+  CHECK(MakeFaultyFileSystem(PosixFileSystem(), "reserve:errno=28:path=queue-orders-0-2:times=1", &faulty).ok());
+  const StoreOptions options = TinyOptions(scratch / "store");
+  auto store = OpenStore(options, nullptr, faulty.get());
+  CHECK(AppendOne(*store, "orders", 0, "message 0").ok());
+  const int64_t end = store->log().published();
+
+  constexpr size_t kBatch = 50;  // a file has 20 units
+  const Host host = LocalHost();
+  std::vector<MessageFields> messages(kBatch);
+  ConsumeQueue* queue = nullptr;
+  CHECK(store->Queue("orders", 0, &queue).ok());
+  for (MessageFields& fields : messages) {
+    fields.topic = "orders";
+    fields.body = "one of many";
+    fields.born_host = fields.store_host = &host;
+  }
+  const std::vector<ConsumeQueue*> queues(kBatch, queue);
+  AppendBuffer buffer;
+  std::vector<AppendOutcome> outcomes(kBatch);
+  AppendMode mode;
+  mode.all_or_nothing = true;
+  const auto append = [&] {
+    return store->Append(&buffer, messages.data(), queues.data(), kBatch, mode, outcomes.data());
+  };
+  CHECK_EQ(append().code, Code::kDiskFull);
+  CHECK_EQ(store->log().published(), end);
+  CHECK_EQ(queue->max_offset(), int64_t{1});
+  CHECK(append().ok());
+  CHECK(AppendOne(*store, "orders", 0, "the last").ok());
+  CHECK(store->Close().ok());
+  store = OpenStore(options);
+  CHECK(store->recovery().leftovers.empty());
+  const auto bodies = Bodies(*store, "orders", 0);
+  CHECK_EQ(bodies.size(), kBatch + 2);
+  CHECK_EQ(bodies.back(), std::string("the last"));
+}
+
+TEST("an append whose keys fill several index files has blocks for all of them before the log takes it") {
+  Scratch scratch;
+  std::shared_ptr<FileSystem> faulty;
+  // Two for each file: its slots, and its entries.
+  CHECK(MakeFaultyFileSystem(PosixFileSystem(), "reserve:errno=28:path=/index:after=4:times=1", &faulty).ok());
+  const StoreOptions options = TinyOptions(scratch / "store");
+  auto store = OpenStore(options, nullptr, faulty.get());
+  constexpr size_t kBatch = 50;  // an index file takes 79 keys
+  const Host host = LocalHost();
+  std::vector<std::string> keys;
+  for (size_t i = 0; i < kBatch; i++)
+    keys.push_back("a" + std::to_string(i) + " b" + std::to_string(i) + " c" + std::to_string(i) + " d");
+  std::vector<MessageFields> messages(kBatch);
+  ConsumeQueue* queue = nullptr;
+  CHECK(store->Queue("orders", 0, &queue).ok());
+  for (size_t i = 0; i < kBatch; i++) {
+    messages[i].topic = "orders";
+    messages[i].keys = keys[i];
+    messages[i].born_host = messages[i].store_host = &host;
+  }
+  const std::vector<ConsumeQueue*> queues(kBatch, queue);
+  AppendBuffer buffer;
+  std::vector<AppendOutcome> outcomes(kBatch);
+  const auto append = [&] {
+    return store->Append(&buffer, messages.data(), queues.data(), kBatch, {.all_or_nothing = true}, outcomes.data());
+  };
+  CHECK_EQ(append().code, Code::kDiskFull);
+  CHECK_EQ(store->log().published(), int64_t{0});
+  CHECK(append().ok());
+  for (int round = 0; round < 2; round++) {
+    for (size_t i = 0; i < kBatch; i++)
+      for (const char* letter : {"a", "b", "c"}) {
+        const auto found = Find(store->index(), "orders", letter + std::to_string(i), 10, 0, INT64_MAX);
+        CHECK(found == std::vector<int64_t>{outcomes[i].log_offset});
+      }
+    CHECK_EQ(Find(store->index(), "orders", "d", 100, 0, INT64_MAX).size(), kBatch);
+    CHECK(store->Close().ok());
+    store = OpenStore(options);
+  }
+}
+
+TEST("nothing is appended behind half a record, and the store goes on when the rest is there") {
+  Scratch scratch;
+  auto master = OpenStore(TinyOptions(scratch / "master"));
+  for (int i = 0; i < 3; i++) CHECK(AppendOne(*master, "orders", 0, "message " + std::to_string(i)).ok());
+  const int64_t end = master->log().published();
+  std::shared_ptr<Segment> segment;
+  CHECK(master->log().Find(0, &segment).ok());
+  const StoreOptions options = TinyOptions(scratch / "replica");
+  auto replica = OpenStore(options);
+  const int64_t cut = end - 20;
+  CHECK(replica->AppendRaw(0, segment->base(), static_cast<size_t>(cut)).ok());
+  AppendOutcome outcome;
+  CHECK_EQ(AppendOne(*replica, "orders", 0, "too early", &outcome).code, Code::kAppendGap);
+  CHECK_EQ(replica->log().end(), cut);
+  CHECK(replica->AppendRaw(cut, segment->base() + cut, static_cast<size_t>(end - cut)).ok());
+  CHECK(AppendOne(*replica, "orders", 0, "message 3", &outcome).ok());
+  CHECK_EQ(outcome.queue_offset, int64_t{3});
+  CHECK(replica->Close().ok());
+  replica = OpenStore(options);
+  CHECK_EQ(Bodies(*replica, "orders", 0).size(), size_t{4});
+}
+
+TEST("records of a replica that no queue could take are dispatched before anything follows them") {
+  Scratch scratch;
+  auto master = OpenStore(TinyOptions(scratch / "master"));
+  for (int i = 0; i < 3; i++) CHECK(AppendOne(*master, "orders", 0, "message " + std::to_string(i)).ok());
+  const int64_t end = master->log().published();
+  std::shared_ptr<Segment> segment;
+  CHECK(master->log().Find(0, &segment).ok());
+  std::shared_ptr<FileSystem> faulty;
+  CHECK(MakeFaultyFileSystem(PosixFileSystem(), "reserve:errno=28:path=queue-orders:times=1", &faulty).ok());
+  const StoreOptions options = TinyOptions(scratch / "replica");
+  auto replica = OpenStore(options, nullptr, faulty.get());
+  CHECK_EQ(replica->AppendRaw(0, segment->base(), static_cast<size_t>(end)).code, Code::kDiskFull);
+  CHECK_EQ(replica->log().end(), end);
+  AppendOutcome outcome;
+  CHECK(AppendOne(*replica, "orders", 0, "message 3", &outcome).ok());
+  CHECK_EQ(outcome.queue_offset, int64_t{3});
+  CHECK_EQ(Bodies(*replica, "orders", 0).size(), size_t{4});
+}
+
 TEST("a delayed record's unit carries the time at which it is due") {
   Scratch scratch;
   auto store = OpenStore(TinyOptions(scratch / "store"));
