@@ -1,6 +1,6 @@
 // Appending: the block of messages, and what waits for the flush.
 #include <cmath>
-#include <new>
+#include <cstdlib>
 
 #include "exports.h"
 
@@ -191,7 +191,8 @@ napi_value CreateAppender(napi_env env, napi_callback_info info) {
   if (!arguments.Integer(1, &bytes) || bytes < static_cast<int64_t>(kBlockHeadBytes) || bytes > INT32_MAX)
     return ThrowArgument(env, "createAppender takes a number of bytes");
   using Memory = std::shared_ptr<uint8_t[]>;
-  Memory memory(new (std::nothrow) uint8_t[static_cast<size_t>(bytes)]());
+  // Pages of a large block that are never written to take no memory.
+  Memory memory(static_cast<uint8_t*>(calloc(static_cast<size_t>(bytes), 1)), free);
   if (!memory)
     return Throw(env, Status::Error(Code::kUnknownError, "no memory for " + std::to_string(bytes) + " bytes"));
   napi_value block = nullptr;

@@ -175,8 +175,10 @@ napi_value PullCold(napi_env env, napi_callback_info info) {
         napi_value buffer = nullptr, array = nullptr;
         void* data = nullptr;
         const size_t length = kPullNumbers + 2 * cold->outcome.ranges.size();
-        napi_create_arraybuffer(e, length * sizeof(double), &data, &buffer);
-        napi_create_typedarray(e, napi_float64_array, length, buffer, 0, &array);
+        // Neither can be made in an environment that is being torn down, and nobody waits for them there.
+        if (napi_create_arraybuffer(e, length * sizeof(double), &data, &buffer) != napi_ok ||
+            napi_create_typedarray(e, napi_float64_array, length, buffer, 0, &array) != napi_ok)
+          return nullptr;
         WriteNumbers(cold->outcome, static_cast<double*>(data));
         WriteRanges(cold->outcome, static_cast<double*>(data));
         napi_value result = Object(e);
@@ -295,6 +297,16 @@ napi_value Refresh(napi_env env, napi_callback_info info) {
   return status.ok() ? Undefined(env) : Throw(env, status);
 }
 
+// refreshCold(store) → Promise<void>: off the loop, for what another process has appended may have to come from disk.
+napi_value RefreshCold(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  if (handle == nullptr) return nullptr;
+  return RunOnPool(
+      env, handle->shared(), [](PoolWork& work) { work.status = work.store->Refresh(); },
+      [](napi_env e, PoolWork&) { return Undefined(e); });
+}
+
 }  // namespace
 
 void ExportRead(napi_env env, napi_value exports) {
@@ -308,6 +320,7 @@ void ExportRead(napi_env env, napi_value exports) {
   Export(env, exports, "readUnits", ReadUnits);
   Export(env, exports, "queryIndex", QueryIndex);
   Export(env, exports, "refresh", Refresh);
+  Export(env, exports, "refreshCold", RefreshCold);
 }
 
 }  // namespace millrace::js

@@ -192,11 +192,13 @@ napi_value GetInfo(napi_env env, napi_callback_info info) {
   Set(env, value, "indexSlots", Number(env, store.index().sizes().slots));
   Set(env, value, "indexEntries", Number(env, store.index().sizes().entries));
   Set(env, value, "synchronousFlush", Boolean(env, store.options().synchronous_flush));
+  Set(env, value, "flushTimeoutMs", Number(env, static_cast<double>(store.options().flush_timeout_ms)));
   Set(env, value, "storeHostV6", Boolean(env, store.options().store_host.address_bytes == 16));
   const Host& host = store.options().store_host;
   napi_value bytes = nullptr;
   void* data = nullptr;
-  napi_create_buffer(env, static_cast<size_t>(host.bytes()), &data, &bytes);
+  // It can't be made in an environment that is being torn down: its thread is terminated while it attaches.
+  if (napi_create_buffer(env, static_cast<size_t>(host.bytes()), &data, &bytes) != napi_ok) return nullptr;
   memcpy(data, host.address, host.address_bytes);
   Put32(static_cast<uint8_t*>(data) + host.address_bytes, static_cast<uint32_t>(host.port));
   Set(env, value, "storeHost", bytes);

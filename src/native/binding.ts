@@ -67,6 +67,7 @@ export interface NativeInfo {
   indexSlots: number
   indexEntries: number
   synchronousFlush: boolean
+  flushTimeoutMs: number
   storeHostV6: boolean
   /** Address and 4-byte port. */
   storeHost: Buffer
@@ -154,6 +155,7 @@ export interface Binding {
   readUnits(store: NativeStore, queue: number, offset: number, count: number): Buffer
   queryIndex(store: NativeStore, topic: string, key: string, limit: number, begin: number, end: number): number[]
   refresh(store: NativeStore): void
+  refreshCold(store: NativeStore): Promise<void>
   /** Bytes of the log as they lie, to the end of their segment at most. */
   readRange(log: NativeStore | NativePart, logOffset: number, bytes: number): Promise<Buffer>
   openLog(options: NativePartOptions): Promise<NativePart>

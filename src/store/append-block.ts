@@ -20,6 +20,7 @@ const HOST_BYTES = 20
 const MAX_PROPERTY_BYTES = 32767
 const NAME_END = 1
 const PROPERTY_END = 2
+const MAX_INT32 = 0x7fffffff
 /** A string of at most this many ASCII characters is written faster by hand. */
 const SHORT_STRING = 40
 
@@ -35,6 +36,8 @@ export class AppendBlock {
   #end = FIRST
   #count = 0
   #outside: Uint8Array | undefined
+  /** Of those messages in the block that name one, by their place. */
+  readonly #storeHosts = new Map<number, string>()
 
   /** `allowOutside`: a large body may seal the block and be handed over where it lies. */
   constructor(store: NativeStore, queues: QueueNumbers, blockBytes = BLOCK_BYTES, allowOutside = true) {
@@ -45,6 +48,11 @@ export class AppendBlock {
     this.#bytes = new Uint8Array(block)
     this.#i32 = new Int32Array(block)
     this.#f64 = new Float64Array(block)
+  }
+
+  /** Bytes of all that the block can hold. */
+  get capacity(): number {
+    return this.#bytes.length
   }
 
   /** Bytes of the messages that wait in the block. */
@@ -68,40 +76,44 @@ export class AppendBlock {
    * Throws MESSAGE_ILLEGAL or INVALID_ARGUMENT for what no store would take, and leaves the block as it was.
    */
   put(message: MessageInput): boolean {
-    if (message === null || typeof message !== 'object')
-      throw storeError('INVALID_ARGUMENT', { what: 'message', value: message, allowed: 'an object' })
-    const { body, keys, properties } = message
-    const tags = message.tags === undefined ? '' : message.tags
+    checkMessage(message)
+    // Each field is read once: it may be a getter.
+    const { topic, queueId, body, tags = '', keys, properties, flag, sysFlag, reconsumeTimes } = message
+    const { bornTimestamp, bornHost, storeHost, preparedTransactionOffset } = message
     if (typeof tags !== 'string') throw storeError('INVALID_ARGUMENT', { what: 'tags', value: tags, allowed: 'a string' })
-    const queue = this.#queues.of(message.topic, message.queueId ?? 0, true)
+    const queue = this.#queues.of(topic, queueId ?? 0, true)
     const at = this.#end
     const start = at >> 2
 
-    const text = typeof body === 'string' ? encoder.encode(body) : body
-    if (text !== undefined && !(text instanceof Uint8Array))
+    let bytes = typeof body === 'string' ? encoder.encode(body) : body
+    if (bytes !== undefined && !(bytes instanceof Uint8Array))
       throw storeError('INVALID_ARGUMENT', { what: 'body', value: body, allowed: 'a Uint8Array or a string' })
-    const bodyBytes = text === undefined ? 0 : text.length
+    const bodyBytes = bytes === undefined ? 0 : bytes.length
+    if (bodyBytes > MAX_INT32) throw tooLong(bodyBytes)
     const outside = bodyBytes >= OUTSIDE_BODY_BYTES && this.#allowOutside
+    // What another thread may write to while it is stored would get a CRC that it does not have.
+    if (outside && bytes !== undefined && bytes.buffer instanceof SharedArrayBuffer) bytes = new Uint8Array(bytes)
     const keyText = keys === undefined ? '' : typeof keys === 'string' ? keys : joinKeys(keys)
+    const pairs = properties === undefined ? NO_PAIRS : pairsOf(properties)
     let characters = tags.length + keyText.length
-    if (properties !== undefined) characters += countProperties(properties)
+    for (let i = 0; i < pairs.length; i += 2) characters += (pairs[i] as string).length + 1 + (pairs[i + 1] as string).length
     if (characters > MAX_PROPERTY_BYTES) throw storeError('PROPERTIES_SIZE_EXCEEDED', { bytes: characters })
     // The room that is certainly enough; a string takes three bytes a character at most.
     const room = HEAD_BYTES + 2 * HOST_BYTES + 3 * characters + (outside ? 0 : bodyBytes) + 16
     if (this.#outside !== undefined || at + room > this.#bytes.length) {
       if (this.#count > 0 || !this.#allowOutside) return false
-      throw storeError('MESSAGE_ILLEGAL', { reason: `its body takes ${bodyBytes} bytes, more than any store takes` })
+      throw tooLong(bodyBytes)
     }
 
     const i32 = this.#i32
     let cursor = at + HEAD_BYTES
     let hosts = 0
-    if (message.bornHost !== undefined) {
-      hosts = this.#putHost(cursor, message.bornHost)
+    if (bornHost !== undefined) {
+      hosts = this.#putHost(cursor, bornHost)
       cursor += HOST_BYTES
     }
-    if (message.storeHost !== undefined) {
-      hosts |= this.#putHost(cursor, message.storeHost) << 8
+    if (storeHost !== undefined) {
+      hosts |= this.#putHost(cursor, storeHost) << 8
       cursor += HOST_BYTES
     }
     const tagsAt = cursor
@@ -109,29 +121,30 @@ export class AppendBlock {
     const keysAt = cursor
     if (keyText !== '') cursor = this.#putString(cursor, keyText, 'keys')
     const propertiesAt = cursor
-    if (properties !== undefined) cursor = this.#putProperties(cursor, properties)
+    cursor = this.#putProperties(cursor, pairs)
     const bodyAt = cursor
-    if (text !== undefined && !outside) {
-      this.#bytes.set(text, cursor)
+    if (bytes !== undefined && !outside) {
+      this.#bytes.set(bytes, cursor)
       cursor += bodyBytes
     }
     const entryBytes = (cursor - at + 7) & ~7
 
     i32[start] = entryBytes
     i32[start + 1] = queue
-    i32[start + 2] = int32(message.flag, 'flag')
-    i32[start + 3] = int32(message.sysFlag, 'sysFlag')
-    i32[start + 4] = int32(message.reconsumeTimes, 'reconsumeTimes')
+    i32[start + 2] = int32(flag, 'flag')
+    i32[start + 3] = int32(sysFlag, 'sysFlag')
+    i32[start + 4] = int32(reconsumeTimes, 'reconsumeTimes')
     i32[start + 5] = outside ? -bodyBytes - 1 : bodyBytes
     i32[start + 6] = keysAt - tagsAt
     i32[start + 7] = propertiesAt - keysAt
     i32[start + 8] = bodyAt - propertiesAt
     i32[start + 9] = hosts
     const f64 = this.#f64
-    f64[(at >> 3) + 5] = message.bornTimestamp === undefined ? NaN : integer(message.bornTimestamp, 'bornTimestamp')
-    f64[(at >> 3) + 6] =
-      message.preparedTransactionOffset === undefined ? 0 : integer(message.preparedTransactionOffset, 'preparedTransactionOffset')
-    if (outside) this.#outside = text
+    f64[(at >> 3) + 5] = bornTimestamp === undefined ? NaN : integer(bornTimestamp, 'bornTimestamp')
+    f64[(at >> 3) + 6] = preparedTransactionOffset === undefined ? 0 : integer(preparedTransactionOffset, 'preparedTransactionOffset')
+    if (outside) this.#outside = bytes
+    if (this.#count === 0 && this.#storeHosts.size > 0) this.#storeHosts.clear()
+    if (storeHost !== undefined) this.#storeHosts.set(this.#count, storeHost)
     this.#end = at + entryBytes
     this.#count++
     return true
@@ -179,6 +192,11 @@ export class AppendBlock {
     return this.#f64[(at >> 3) + 4] as number
   }
 
+  /** The store host that message number `i` has named, if it has. */
+  storeHost(i: number): string | undefined {
+    return this.#storeHosts.size === 0 ? undefined : this.#storeHosts.get(i)
+  }
+
   #putString(at: number, text: string, what: string): number {
     if (typeof text !== 'string') throw storeError('INVALID_ARGUMENT', { what, value: text, allowed: 'a string' })
     const bytes = this.#bytes
@@ -197,21 +215,14 @@ export class AppendBlock {
     return at + encoder.encodeInto(text, bytes.subarray(at)).written
   }
 
-  #putProperties(at: number, properties: Readonly<Record<string, string>>): number {
+  #putProperties(at: number, pairs: readonly string[]): number {
     let cursor = at
-    for (const name in properties) {
-      if (name === 'TAGS' || name === 'KEYS')
-        throw storeError('INVALID_ARGUMENT', {
-          what: `properties.${name}`,
-          value: properties[name],
-          allowed: `the field '${name.toLowerCase()}' instead`,
-        })
-      if (name === '' || name.includes('\u0001'))
-        throw storeError('MESSAGE_ILLEGAL', { reason: `a property's name is empty or contains U+0001` })
+    for (let i = 0; i < pairs.length; i += 2) {
+      const name = pairs[i] as string
       if (cursor > at) this.#bytes[cursor++] = PROPERTY_END
       cursor = this.#putString(cursor, name, 'a property name')
       this.#bytes[cursor++] = NAME_END
-      cursor = this.#putString(cursor, properties[name] as string, `properties.${name}`)
+      cursor = this.#putString(cursor, pairs[i + 1] as string, `properties.${name}`)
     }
     return cursor
   }
@@ -226,25 +237,49 @@ export class AppendBlock {
   }
 }
 
-/** Characters of all names and values, and what ends each name: the least that they take in bytes. */
-function countProperties(properties: Readonly<Record<string, string>>): number {
+/** Throws INVALID_ARGUMENT for what is no message at all. */
+export function checkMessage(message: MessageInput): void {
+  if (message === null || typeof message !== 'object')
+    throw storeError('INVALID_ARGUMENT', { what: 'message', value: message, allowed: 'an object' })
+}
+
+function tooLong(bodyBytes: number): Error {
+  return storeError('MESSAGE_ILLEGAL', { reason: `its body takes ${bodyBytes} bytes, more than any store takes` })
+}
+
+const NO_PAIRS: readonly string[] = []
+
+/** Names and values in turn. */
+function pairsOf(properties: Readonly<Record<string, string>>): string[] {
   if (properties === null || typeof properties !== 'object')
     throw storeError('INVALID_ARGUMENT', { what: 'properties', value: properties, allowed: 'an object of strings' })
-  let characters = 0
+  const pairs: string[] = []
   for (const name in properties) {
     const value = properties[name]
+    if (name === 'TAGS' || name === 'KEYS')
+      throw storeError('INVALID_ARGUMENT', {
+        what: `properties.${name}`,
+        value,
+        allowed: `the field '${name.toLowerCase()}' instead`,
+      })
+    if (name === '' || name.includes('\u0001'))
+      throw storeError('MESSAGE_ILLEGAL', { reason: `a property's name is empty or contains U+0001` })
     if (typeof value !== 'string') throw storeError('INVALID_ARGUMENT', { what: `properties.${name}`, value, allowed: 'a string' })
-    characters += name.length + value.length + 1
+    pairs.push(name, value)
   }
-  return characters
+  return pairs
 }
 
 function joinKeys(keys: readonly string[]): string {
   if (!Array.isArray(keys)) throw storeError('INVALID_ARGUMENT', { what: 'keys', value: keys, allowed: 'a string or an array of strings' })
-  for (const key of keys)
+  let joined = ''
+  for (let i = 0; i < keys.length; i++) {
+    const key: unknown = keys[i]
     if (typeof key !== 'string' || key.includes(' '))
       throw storeError('INVALID_ARGUMENT', { what: 'keys', value: key, allowed: 'strings without a space' })
-  return keys.length === 1 ? (keys[0] as string) : keys.join(' ')
+    joined = i === 0 ? key : `${joined} ${key}`
+  }
+  return joined
 }
 
 function int32(value: number | undefined, what: string): number {

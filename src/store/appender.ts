@@ -6,10 +6,11 @@ import { storeError } from '../errors.js'
 import { parseHost } from '../format/host.js'
 import type { NativeStore } from '../native/binding.js'
 import { binding } from '../native/binding.js'
-import { AppendBlock, FIRST } from './append-block.js'
+import { AppendBlock, checkMessage, FIRST } from './append-block.js'
 import { Appended } from './append-result.js'
+import { Fifo } from './fifo.js'
 import type { QueueNumbers } from './queue-numbers.js'
-import type { Replication } from './replication.js'
+import type { Replication, ReplicationStatus } from './replication.js'
 import type { AppendBatchOptions, AppendOptions, AppendResult, MessageInput } from './types.js'
 
 const MODE_ALL_OR_NOTHING = 1
@@ -19,6 +20,7 @@ const RESULT_NOT_FLUSHED = 2
 /** Messages of one tick cross when they fill so much, so that the core's copy of them stays in the processor's cache. */
 const CROSS_AT_BYTES = 256 << 10
 const TRANSACTION_MASK = 0xc
+const MAX_BLOCK_BYTES = 2 ** 31 - 8
 
 export interface AppenderOptions {
   synchronous: boolean
@@ -36,13 +38,16 @@ export interface AppenderOptions {
 /** Settles an append; with a promise that rejects, it rejects. */
 type Resolve = (result: AppendResult | Promise<never>) => void
 
-/** An append whose record is in the log and whose flush is waited for. */
-interface Unflushed {
+/** Appends (one, or a batch) whose records are in the log: a flush, a replica or both are waited for. */
+interface Begun {
+  /** Of the last of them. */
   readonly result: Appended
+  readonly count: number
+  readonly bytes: number
   readonly resolve: Resolve
+  /** Of the flush. */
   readonly deadline: number
-  /** A replica is waited for afterwards. */
-  readonly replicate: boolean
+  readonly replica: Promise<ReplicationStatus> | undefined
 }
 
 /** An append that has not begun: too much was waiting. */
@@ -52,28 +57,22 @@ interface Blocked {
   readonly resolve: Resolve
 }
 
-/** What an append asks for beyond the rule. */
-interface Unusual {
-  readonly wait: boolean
-  readonly storeHost: string | undefined
-}
-
 /** The appends of one crossing, in order: what is used again, instead of an object each. */
 class Gathered {
   count = 0
   readonly resolves: (Resolve | undefined)[] = []
-  /** By their place. */
-  readonly unusual = new Map<number, Unusual>()
+  /** Places of those that do not wait for the flush. */
+  readonly hasty = new Set<number>()
 
-  add(resolve: Resolve, wait: boolean, storeHost: string | undefined): void {
+  add(resolve: Resolve, wait: boolean): void {
     const i = this.count++
     this.resolves[i] = resolve
-    if (!wait || storeHost !== undefined) this.unusual.set(i, { wait, storeHost })
+    if (!wait) this.hasty.add(i)
   }
 
   clear(): void {
     this.resolves.fill(undefined, 0, this.count)
-    if (this.unusual.size > 0) this.unusual.clear()
+    if (this.hasty.size > 0) this.hasty.clear()
     this.count = 0
   }
 }
@@ -83,14 +82,18 @@ export class Appender {
   readonly #queues: QueueNumbers
   readonly #options: AppenderOptions
   readonly #block: AppendBlock
+  /** For batches that are larger than the block; kept, for a store that gets one gets many. */
+  #large: AppendBlock | undefined
+  /** A caller's message is being read: its getters must not use the store. */
+  #reading = false
   /** Who waits for the messages in the block. */
   #gathered = new Gathered()
   #spare: Gathered | undefined
-  /** In the order of the log. Those before `#settled` are done. */
-  #unflushed: Unflushed[] = []
-  #settled = 0
-  #unflushedBytes = 0
-  #blocked: Blocked[] = []
+  /** Those that wait for the flush, in the order of the log. */
+  readonly #unflushed = new Fifo<Begun>()
+  #begunCount = 0
+  #begunBytes = 0
+  readonly #blocked = new Fifo<Blocked>()
   #timer: NodeJS.Timeout | undefined
   #drained: (() => void)[] = []
   readonly #commitTick = (): void => this.commit()
@@ -102,9 +105,9 @@ export class Appender {
     this.#block = new AppendBlock(store, queues)
   }
 
-  /** Appends whose promise has not settled, those that could not begin included. */
+  /** Messages whose append has not settled, those that could not begin included. */
   get waiting(): number {
-    return this.#gathered.count + this.#unflushed.length - this.#settled + this.#blocked.length
+    return this.#gathered.count + this.#begunCount + this.#blocked.length
   }
 
   append(message: MessageInput, options: AppendOptions | undefined): Promise<AppendResult> {
@@ -117,13 +120,17 @@ export class Appender {
   }
 
   appendSync(message: MessageInput, options: AppendOptions | undefined): Appended {
-    if (this.#gathered.count > 0) this.commit()
+    const wait = this.#options.synchronous && options?.wait !== false
+    this.commit()
     const block = this.#block
-    let mode = MODE_ALL_OR_NOTHING
-    if (this.#options.synchronous && options?.wait !== false) mode |= MODE_WAIT
-    block.put(message)
-    const flags = block.commit(mode)
-    const result = this.#answer(block, FIRST, message.storeHost)
+    this.#reading = true
+    try {
+      block.put(message)
+    } finally {
+      this.#reading = false
+    }
+    const flags = block.commit(wait ? MODE_ALL_OR_NOTHING | MODE_WAIT : MODE_ALL_OR_NOTHING)
+    const result = this.#answer(block, FIRST, 0)
     if (flags & RESULT_NOT_FLUSHED) result.status = 'FLUSH_DISK_TIMEOUT'
     this.#options.onAppended()
     return result
@@ -131,43 +138,117 @@ export class Appender {
 
   appendBatchSync(messages: readonly MessageInput[], options: AppendBatchOptions | undefined): Appended[] {
     const wait = this.#options.synchronous && options?.wait !== false
-    const { results, flags } = this.#writeBatch(messages, options, wait ? MODE_WAIT : 0)
+    const { results, flags } = this.#writeBatch(messages, options?.atomic === true, wait ? MODE_WAIT : 0)
     if (flags & RESULT_NOT_FLUSHED) for (const result of results) result.status = 'FLUSH_DISK_TIMEOUT'
     return results
   }
 
   async appendBatch(messages: readonly MessageInput[], options: AppendBatchOptions | undefined): Promise<AppendResult[]> {
+    const wait = options?.wait !== false
+    const atomic = options?.atomic === true
     while (this.#full()) {
       if (this.#options.whenFull === 'reject') throw storeError('TOO_MANY_WAITING', { waiting: this.waiting })
       await new Promise<void>((resolve) => this.#drained.push(resolve))
     }
-    const { results } = this.#writeBatch(messages, options, 0)
+    const { results } = this.#writeBatch(messages, atomic, 0)
     const last = results.at(-1)
-    if (last === undefined || options?.wait === false) return results
-    if (this.#options.synchronous) {
-      const settled = await new Promise<AppendResult>((resolve) => this.#waitForFlush(last, resolve, false))
-      for (const result of results) result.status = settled.status
+    const { synchronous, replication } = this.#options
+    if (last === undefined || !wait || (!synchronous && replication === undefined)) return results
+    let bytes = 0
+    for (const { size } of results) bytes += size
+    // Each has the status of the common flush, and the last word is its own replica's.
+    const replicas = replication === undefined ? undefined : Promise.all(results.map((result) => this.#askReplica(result)))
+    const replica = replicas?.then((): ReplicationStatus => 'PUT_OK')
+    const { status } = await new Promise<AppendResult>((resolve) => this.#begin(last, results.length, bytes, resolve, replica))
+    const statuses = await replicas
+    for (const [i, result] of results.entries()) {
+      const replicated = statuses?.[i] ?? 'PUT_OK'
+      result.status = replicated === 'PUT_OK' ? status : replicated
     }
-    if (this.#options.replication !== undefined) for (const result of results) await this.#replicated(result)
     return results
   }
 
-  /** Everything that lies in the block goes to the core, and its promises settle or begin to wait for the flush. */
+  /** Everything that waits for the log goes to the core as far as the limits allow; the block is empty afterwards. */
   commit(): void {
+    this.#assertNotReading()
+    do {
+      this.#cross()
+      this.#release()
+    } while (this.#gathered.count > 0)
+  }
+
+  /** The core has flushed up to `flushed`, or its flush failed. */
+  onFlushed(flushed: number, error: Error | undefined): void {
+    if (this.#unflushed.length === 0) return
+    for (let first = this.#unflushed.first; first !== undefined; first = this.#unflushed.first) {
+      const durable = first.result.logOffset + first.result.size <= flushed
+      if (!durable && error === undefined) break
+      this.#unflushed.shift()
+      if (!durable) first.result.status = 'FLUSH_DISK_TIMEOUT'
+      this.#settle(first)
+    }
+    this.#waitForNext()
+  }
+
+  /** Settles when nothing waits any more. Appends that could not begin are refused. */
+  async drain(): Promise<void> {
+    // The store may be closing because of what a message's getter does: that append goes through first.
+    if (this.#reading) await undefined
+    for (let blocked = this.#blocked.shift(); blocked !== undefined; blocked = this.#blocked.shift())
+      blocked.resolve(Promise.reject(storeError('STORE_NOT_OPEN', { state: 'closing' })))
+    this.commit()
+    while (this.#begunCount > 0) await new Promise<void>((resolve) => this.#drained.push(resolve))
+  }
+
+  #full(): boolean {
+    const { maxWaitingAppends, maxWaitingBytes } = this.#options
+    return this.#gathered.count + this.#begunCount >= maxWaitingAppends || this.#block.used + this.#begunBytes >= maxWaitingBytes
+  }
+
+  #assertNotReading(): void {
+    if (this.#reading)
+      throw storeError('INVALID_ARGUMENT', {
+        what: 'message',
+        value: 'a getter',
+        allowed: 'fields that do not use the store when they are read',
+      })
+  }
+
+  /** Throws for what no store would take. */
+  #put(message: MessageInput, wait: boolean, resolve: Resolve): void {
+    this.#assertNotReading()
+    const block = this.#block
+    this.#reading = true
+    try {
+      if (!block.put(message)) {
+        this.#cross()
+        block.put(message)
+      }
+    } finally {
+      this.#reading = false
+    }
+    this.#gathered.add(resolve, wait)
+    if (block.used >= CROSS_AT_BYTES || block.sealed) this.#cross()
+    // What a crossing makes room for begins with the tick's commit, not inside of an append.
+    if (this.#gathered.count === 1) queueMicrotask(this.#commitTick)
+  }
+
+  /** The block goes to the core in one crossing, and its promises settle or begin to wait for the flush. */
+  #cross(): void {
     const gathered = this.#gathered
     if (gathered.count === 0) return
     this.#gathered = this.#spare ?? new Gathered()
     this.#spare = undefined
-    const { count, resolves, unusual } = gathered
+    const { count, resolves, hasty } = gathered
     const block = this.#block
     try {
       block.commit(0)
     } catch (error) {
       for (let i = 0; i < count; i++) (resolves[i] as Resolve)(Promise.reject(error))
-      this.#release()
       return
     }
     const { synchronous, replication } = this.#options
+    const waits = synchronous || replication !== undefined
     let at = FIRST
     for (let i = 0; i < count; i++) {
       const resolve = resolves[i] as Resolve
@@ -175,103 +256,58 @@ export class Appender {
       if (code !== 0) {
         resolve(Promise.reject(refusal(code, block.size(at))))
       } else {
-        const more = unusual.size > 0 ? unusual.get(i) : undefined
-        const result = this.#answer(block, at, more?.storeHost)
-        if (more?.wait === false) resolve(result)
-        else if (synchronous) this.#waitForFlush(result, resolve, replication !== undefined)
-        else if (replication !== undefined) this.#replicated(result).then(resolve)
-        else resolve(result)
+        const result = this.#answer(block, at, i)
+        if (!waits || (hasty.size > 0 && hasty.has(i))) resolve(result)
+        else this.#begin(result, 1, result.size, resolve, replication === undefined ? undefined : this.#askReplica(result))
       }
       at += block.entryBytes(at)
     }
     gathered.clear()
     this.#spare = gathered
     this.#options.onAppended()
-    this.#release()
   }
 
-  /** The core has flushed up to `flushed`, or its flush failed. */
-  onFlushed(flushed: number, error: Error | undefined): void {
-    const unflushed = this.#unflushed
-    let i = this.#settled
-    for (; i < unflushed.length; i++) {
-      const { result, resolve, replicate } = unflushed[i] as Unflushed
-      if (result.logOffset + result.size > flushed && error === undefined) break
-      this.#unflushedBytes -= result.size
-      if (result.logOffset + result.size > flushed) result.status = 'FLUSH_DISK_TIMEOUT'
-      if (replicate) this.#replicated(result).then(resolve)
-      else resolve(result)
-    }
-    this.#advance(i)
-  }
-
-  /** Settles when nothing waits any more. Appends that could not begin are refused. */
-  async drain(): Promise<void> {
-    this.commit()
-    const blocked = this.#blocked
-    this.#blocked = []
-    for (const { resolve } of blocked) resolve(Promise.reject(storeError('STORE_NOT_OPEN', { state: 'closing' })))
-    while (this.#unflushed.length > this.#settled) await new Promise<void>((resolve) => this.#drained.push(resolve))
-  }
-
-  #full(): boolean {
-    const { maxWaitingAppends, maxWaitingBytes } = this.#options
-    return (
-      this.#gathered.count + this.#unflushed.length - this.#settled >= maxWaitingAppends ||
-      this.#block.used + this.#unflushedBytes >= maxWaitingBytes
-    )
-  }
-
-  /** Throws for what no store would take. */
-  #put(message: MessageInput, wait: boolean, resolve: Resolve): void {
-    const block = this.#block
-    if (!block.put(message)) {
-      this.commit()
-      block.put(message)
-    }
-    this.#gathered.add(resolve, wait, message.storeHost)
-    if (block.used >= CROSS_AT_BYTES || block.sealed) this.commit()
-    else if (this.#gathered.count === 1) queueMicrotask(this.#commitTick)
-  }
-
-  #writeBatch(
-    messages: readonly MessageInput[],
-    options: AppendBatchOptions | undefined,
-    wait: number,
-  ): { results: Appended[]; flags: number } {
+  #writeBatch(messages: readonly MessageInput[], atomic: boolean, wait: number): { results: Appended[]; flags: number } {
     if (!Array.isArray(messages))
       throw storeError('INVALID_ARGUMENT', { what: 'messages', value: messages, allowed: 'an array of messages' })
     this.commit()
     if (messages.length === 0) return { results: [], flags: 0 }
-    let mode = MODE_ALL_OR_NOTHING | wait
-    if (options?.atomic === true) {
-      checkAtomic(messages)
-      mode |= MODE_TOGETHER
+    let block: AppendBlock
+    this.#reading = true
+    try {
+      if (atomic) checkAtomic(messages)
+      block = this.#blockWith(messages)
+    } finally {
+      this.#reading = false
     }
-    const block = this.#blockWith(messages)
-    const flags = block.commit(mode)
+    const flags = block.commit(MODE_ALL_OR_NOTHING | (atomic ? MODE_TOGETHER : 0) | wait)
     const results: Appended[] = new Array(messages.length)
     let at = FIRST
     for (let i = 0; i < results.length; i++) {
-      results[i] = this.#answer(block, at, (messages[i] as MessageInput).storeHost)
+      results[i] = this.#answer(block, at, i)
       at += block.entryBytes(at)
     }
     this.#options.onAppended()
     return { results, flags }
   }
 
-  /** The shared block, or one of its own for a batch that is larger: a batch is always one crossing. */
+  /** The shared block, or a larger one: a batch is always one crossing. */
   #blockWith(messages: readonly MessageInput[]): AppendBlock {
     let block = this.#block
-    for (let size = 4 << 20; ; size *= 4) {
-      const i = putAll(block, messages)
-      if (i === messages.length) return block
+    while (putAll(block, messages) < messages.length) {
       block.clear()
-      block = new AppendBlock(this.#store, this.#queues, size, false)
+      if (block.capacity === MAX_BLOCK_BYTES)
+        throw storeError('MESSAGE_ILLEGAL', { reason: 'a batch takes more than 2 GiB; append it in parts' })
+      if (block !== this.#block || this.#large === undefined)
+        this.#large = new AppendBlock(this.#store, this.#queues, Math.min(4 * block.capacity, MAX_BLOCK_BYTES), false)
+      block = this.#large
     }
+    return block
   }
 
-  #answer(block: AppendBlock, at: number, storeHost: string | undefined): Appended {
+  /** Of message number `i`, whose entry lies at `at`. */
+  #answer(block: AppendBlock, at: number, i: number): Appended {
+    const storeHost = block.storeHost(i)
     return new Appended(
       'PUT_OK',
       block.logOffset(at),
@@ -282,51 +318,59 @@ export class Appender {
     )
   }
 
-  #waitForFlush(result: Appended, resolve: Resolve, replicate: boolean): void {
-    this.#unflushed.push({ result, resolve, replicate, deadline: Date.now() + this.#options.timeoutMs })
-    this.#unflushedBytes += result.size
-    if (this.#unflushed.length - this.#settled > 1) return
+  #begin(result: Appended, count: number, bytes: number, resolve: Resolve, replica: Promise<ReplicationStatus> | undefined): void {
+    const begun = { result, count, bytes, resolve, replica, deadline: Date.now() + this.#options.timeoutMs }
+    this.#begunCount += count
+    this.#begunBytes += bytes
+    if (!this.#options.synchronous) return this.#settle(begun)
+    this.#unflushed.push(begun)
+    if (this.#unflushed.length > 1) return
     binding.hold(this.#store, true)
-    this.#wakeAtFirst()
+    this.#waitForFirst()
   }
 
-  #wakeAtFirst(): void {
-    const first = this.#unflushed[this.#settled] as Unflushed
-    binding.wakeWhenFlushed(this.#store, first.result.logOffset + first.result.size)
-    if (this.#timer === undefined) this.#timer = setTimeout(() => this.#expire(), Math.max(1, first.deadline - Date.now())).unref()
+  /** The flush has had its say. */
+  #settle(begun: Begun): void {
+    if (begun.replica === undefined) return this.#end(begun)
+    begun.replica.then((status) => {
+      // The replica's answer overrides the disk's, as in RocketMQ.
+      if (status !== 'PUT_OK') begun.result.status = status
+      this.#end(begun)
+      this.#release()
+    })
+  }
+
+  #end({ result, count, bytes, resolve }: Begun): void {
+    this.#begunCount -= count
+    this.#begunBytes -= bytes
+    resolve(result)
+  }
+
+  #waitForFirst(): void {
+    const { result, deadline } = this.#unflushed.first as Begun
+    binding.wakeWhenFlushed(this.#store, result.logOffset + result.size)
+    if (this.#timer === undefined) this.#timer = setTimeout(() => this.#expire(), Math.max(1, deadline - Date.now())).unref()
   }
 
   #expire(): void {
     this.#timer = undefined
     const now = Date.now()
-    let i = this.#settled
-    for (; i < this.#unflushed.length; i++) {
-      const { result, resolve, deadline } = this.#unflushed[i] as Unflushed
-      if (deadline > now) break
-      this.#unflushedBytes -= result.size
-      result.status = 'FLUSH_DISK_TIMEOUT'
-      resolve(result)
+    for (let first = this.#unflushed.first; first !== undefined && first.deadline <= now; first = this.#unflushed.first) {
+      this.#unflushed.shift()
+      first.result.status = 'FLUSH_DISK_TIMEOUT'
+      this.#settle(first)
     }
-    this.#advance(i)
+    this.#waitForNext()
   }
 
-  /** Everything before `settled` is done. */
-  #advance(settled: number): void {
-    this.#settled = settled
-    if (settled === this.#unflushed.length) {
-      if (settled > 0) {
-        this.#unflushed = []
-        this.#settled = 0
-        binding.hold(this.#store, false)
-      }
+  /** Some that waited are done. */
+  #waitForNext(): void {
+    if (this.#unflushed.length === 0) {
+      binding.hold(this.#store, false)
       clearTimeout(this.#timer)
       this.#timer = undefined
     } else {
-      if (settled > 1024) {
-        this.#unflushed = this.#unflushed.slice(settled)
-        this.#settled = 0
-      }
-      this.#wakeAtFirst()
+      this.#waitForFirst()
     }
     this.#release()
   }
@@ -344,11 +388,14 @@ export class Appender {
     if (this.#drained.length > 0 && !this.#full()) for (const resolve of this.#drained.splice(0)) resolve()
   }
 
-  async #replicated(result: Appended): Promise<AppendResult> {
-    const status = await (this.#options.replication as Replication).waitFor(result.logOffset + result.size)
-    // The replica's answer overrides the disk's, as in RocketMQ.
-    if (status !== 'PUT_OK') result.status = status
-    return result
+  async #askReplica({ logOffset, size }: Appended): Promise<ReplicationStatus> {
+    // Not inside of the crossing whose answers are still being read: the replica's code may append itself.
+    await undefined
+    try {
+      return await (this.#options.replication as Replication).waitFor(logOffset + size)
+    } catch {
+      return 'SLAVE_NOT_AVAILABLE'
+    }
   }
 }
 
@@ -368,6 +415,11 @@ function putAll(block: AppendBlock, messages: readonly MessageInput[]): number {
 function checkAtomic(messages: readonly MessageInput[]): void {
   const first = messages[0] as MessageInput
   for (const [index, message] of messages.entries()) {
+    try {
+      checkMessage(message)
+    } catch (error) {
+      throw Object.assign(error as Error, { index })
+    }
     let reason: string | undefined
     if (message.topic !== first.topic || (message.queueId ?? 0) !== (first.queueId ?? 0)) reason = 'goes to another topic or queue'
     if (((message.sysFlag ?? 0) & TRANSACTION_MASK) !== 0) reason = 'belongs to a transaction'

@@ -4,7 +4,7 @@ import type { NativeInfo, NativePart, NativeStore } from '../native/binding.js'
 import { binding } from '../native/binding.js'
 import { Message } from './message.js'
 import type { CutOptions, OpenPart, PartOptions } from './part.js'
-import { checkPart, checkWhole, openPart, StorePart } from './part.js'
+import { checkObject, checkPart, checkWhole, openPart, StorePart } from './part.js'
 
 const READ_BYTES = 1 << 20
 const [MIN, PUBLISHED, VISIBLE, FLUSHED, CONFIRM] = [1, 2, 3, 4, 5]
@@ -118,15 +118,15 @@ export class CommitLog extends StorePart {
   }
 
   /** Every record that starts in [from, to), in order. */
-  async *records({
-    from = this.minOffset,
-    to = Number.MAX_SAFE_INTEGER,
-  }: {
-    from?: number
-    to?: number
-  } = {}): AsyncIterableIterator<Message> {
+  records(range: { from?: number; to?: number } = {}): AsyncIterableIterator<Message> {
+    checkObject('range', range)
+    const { from = this.minOffset, to = Number.MAX_SAFE_INTEGER } = range
     checkWhole('from', from)
     checkWhole('to', to)
+    return this.#records(from, to)
+  }
+
+  async *#records(from: number, to: number): AsyncIterableIterator<Message> {
     let offset = from
     while (offset < to) {
       const { bytes, next } = await this.#source.read(offset, READ_BYTES)

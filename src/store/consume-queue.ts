@@ -5,7 +5,7 @@ import { readQueueUnit, UNIT_BYTES } from '../format/queue-unit.js'
 import type { NativePart, NativeStore } from '../native/binding.js'
 import { binding } from '../native/binding.js'
 import type { CutOptions, OpenPart, PartOptions } from './part.js'
-import { checkPart, checkWhole, invalid, openPart, StorePart } from './part.js'
+import { checkObject, checkPart, checkWhole, invalid, openPart, StorePart } from './part.js'
 import type { QueueNumbers } from './queue-numbers.js'
 
 const READ_UNITS = 800
@@ -90,8 +90,9 @@ export class ConsumeQueue extends StorePart {
   }
 
   /** Puts a unit at the queue's end and returns its queue offset. It is in a file after `flush` or `close`, and visible here at once. */
-  put({ logOffset, size, tagCode }: QueueUnit): number {
-    return binding.putUnit(this.writable(), logOffset, size, tagCode)
+  put(unit: QueueUnit): number {
+    checkObject('unit', unit)
+    return binding.putUnit(this.writable(), unit.logOffset, unit.size, unit.tagCode)
   }
 }
 

@@ -1,26 +1,27 @@
-/** When an append settles: the two policies of RocketMQ, as values that steer the core's flusher. */
+/** When an append settles: the two policies of RocketMQ, as values that steer the core's flusher. What they leave open the store's settings decide. */
+import { storeError } from '../errors.js'
 
 export interface SyncFlushOptions {
-  /** After this an append settles with FLUSH_DISK_TIMEOUT; the record stays in the log. Default 5000 (syncFlushTimeout). */
+  /** After this an append settles with FLUSH_DISK_TIMEOUT; the record stays in the log. Default the setting syncFlushTimeout, 5000. */
   timeoutMs?: number
 }
 
 /** An append settles after an fdatasync covers its record; appends that wait share one. Survives a power cut. */
 export class SyncFlush {
   readonly kind = 'sync'
-  readonly timeoutMs: number
+  readonly timeoutMs: number | undefined
 
-  constructor({ timeoutMs = 5000 }: SyncFlushOptions = {}) {
-    this.timeoutMs = timeoutMs
+  constructor({ timeoutMs }: SyncFlushOptions = {}) {
+    this.timeoutMs = whole('timeoutMs', timeoutMs, 1)
   }
 }
 
 export interface AsyncFlushOptions {
-  /** Period of flushing. Default 500 (flushIntervalCommitLog). */
+  /** Period of flushing. Default the setting flushIntervalCommitLog, 500. */
   intervalMs?: number
-  /** A period with less than so many new 4 KiB pages is passed over. Default 4 (flushCommitLogLeastPages). */
+  /** A period with less than so many new 4 KiB pages is passed over. Default the setting flushCommitLogLeastPages, 4. */
   leastPages?: number
-  /** After this everything is flushed whatever the pages. Default 10000 (flushCommitLogThoroughInterval). */
+  /** After this everything is flushed whatever the pages. Default the setting flushCommitLogThoroughInterval, 10000. */
   thoroughIntervalMs?: number
 }
 
@@ -32,9 +33,9 @@ export class AsyncFlush {
   readonly thoroughIntervalMs: number | undefined
 
   constructor({ intervalMs, leastPages, thoroughIntervalMs }: AsyncFlushOptions = {}) {
-    this.intervalMs = intervalMs
-    this.leastPages = leastPages
-    this.thoroughIntervalMs = thoroughIntervalMs
+    this.intervalMs = whole('intervalMs', intervalMs, 1)
+    this.leastPages = whole('leastPages', leastPages, 0)
+    this.thoroughIntervalMs = whole('thoroughIntervalMs', thoroughIntervalMs, 1)
   }
 }
 
@@ -45,4 +46,12 @@ export function flushPolicy(flush: 'async' | 'sync' | FlushPolicy | undefined): 
   if (flush === 'sync') return new SyncFlush()
   if (flush === 'async') return new AsyncFlush()
   return undefined
+}
+
+const MAX_INT32 = 0x7fffffff
+
+function whole(what: string, value: number | undefined, least: number): number | undefined {
+  if (value !== undefined && (!Number.isInteger(value) || value < least || value > MAX_INT32))
+    throw storeError('INVALID_ARGUMENT', { what, value, allowed: `a whole number from ${least} to ${MAX_INT32}` })
+  return value
 }

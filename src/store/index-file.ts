@@ -5,7 +5,7 @@ import { INDEX_ENTRY_BYTES, INDEX_HEADER_BYTES, readIndexEntry, readIndexHeader 
 import type { NativePart } from '../native/binding.js'
 import { binding } from '../native/binding.js'
 import type { OpenPart, PartOptions } from './part.js'
-import { checkPart, checkWhole, invalid, openPart, StorePart } from './part.js'
+import { checkObject, checkPart, checkWhole, invalid, openPart, StorePart } from './part.js'
 
 /** RocketMQ's maxMsgsNumBatch. */
 const MAX_ANSWERS = 64
@@ -81,8 +81,10 @@ const entriesIn = (bytes: Buffer) => (bytes.length - INDEX_HEADER_BYTES) / INDEX
 export function queryOf(
   topic: string,
   key: string,
-  { limit = MAX_ANSWERS, begin = 0, end = Number.MAX_SAFE_INTEGER }: IndexQuery,
+  query: IndexQuery,
 ): [topic: string, key: string, limit: number, begin: number, end: number] {
+  checkObject('query', query)
+  const { limit = MAX_ANSWERS, begin = 0, end = Number.MAX_SAFE_INTEGER } = query
   if (typeof topic !== 'string' || typeof key !== 'string') throw invalid('key', key, 'a topic and a key')
   return [topic, key, limit, begin, end]
 }

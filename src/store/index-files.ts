@@ -1,6 +1,7 @@
 /** The index, of an open store or alone: log offsets by key. Only hashes are compared; whoever reads the records compares the keys. */
 import { readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { storeError } from '../errors.js'
 import type { NativeInfo, NativeStore } from '../native/binding.js'
 import { binding } from '../native/binding.js'
 import type { IndexOptions, IndexQuery } from './index-file.js'
@@ -45,18 +46,24 @@ export class IndexFiles extends StorePart {
 
   /** Each file, the oldest first, opened for reading by itself: the caller's to close. */
   async files(): Promise<IndexFile[]> {
+    this.query('', '', { limit: 0 }) // says so when it is closed
     const names = await readdir(this.#directory).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return []
-      throw error
+      throw storeError('IO_ERROR', { reason: error.message, path: this.#directory, cause: error })
     })
     const { slots, entries } = this
     const open = (name: string) => IndexFile.open(join(this.#directory, name), { slots, entries })
-    return Promise.all(
+    const opened = await Promise.allSettled(
       names
         .filter((name) => /^\d+$/.test(name))
         .sort()
         .map(open),
     )
+    const refused = opened.find((one) => one.status === 'rejected')
+    const files = opened.flatMap((one) => (one.status === 'fulfilled' ? one.value : []))
+    if (refused === undefined) return files
+    await Promise.all(files.map((file) => file.close()))
+    throw refused.reason
   }
 
   /** Puts an entry into the newest file, or a new one when it is full. Log offsets and store times rise. */

@@ -9,8 +9,9 @@ import { ConsumeQueue } from './consume-queue.js'
 import { IndexFiles } from './index-files.js'
 import type { Message } from './message.js'
 import { followMessages } from './messages.js'
-import type { CheckedOptions, FaultOptions, StoreOptions } from './options.js'
+import type { AttachOptions, CheckedOptions, FaultOptions, StoreOptions } from './options.js'
 import { checkOptions } from './options.js'
+import { checkObject } from './part.js'
 import { QueueNumbers } from './queue-numbers.js'
 import { Reader } from './reader.js'
 import type {
@@ -68,8 +69,8 @@ export class MessageStore {
   }
 
   /** Takes hold of a store that another thread of this process has open; it closes with the last one who closes it. */
-  static attach(handle: StoreHandle, options: Omit<StoreOptions, 'settings' | 'readOnly'> = {}): MessageStore {
-    if (typeof handle?.millraceStore !== 'number') throw storeError('HANDLE_INVALID', { reason: 'this is no handle of a store' })
+  static attach(handle: StoreHandle, options: AttachOptions = {}): MessageStore {
+    if (!Number.isSafeInteger(handle?.millraceStore)) throw storeError('HANDLE_INVALID', { reason: 'this is no handle of a store' })
     return new MessageStore(handle.millraceStore, checkOptions('.', options))
   }
 
@@ -84,7 +85,7 @@ export class MessageStore {
     this.#queues = new QueueNumbers(this.#native)
     this.#appender = new Appender(this.#native, this.#queues, {
       synchronous: info.synchronousFlush,
-      timeoutMs: options.policy.kind === 'sync' ? options.policy.timeoutMs : 5000,
+      timeoutMs: info.flushTimeoutMs,
       maxWaitingAppends: options.maxWaitingAppends,
       maxWaitingBytes: options.maxWaitingBytes,
       whenFull: options.whenFull,
@@ -175,6 +176,9 @@ export class MessageStore {
 
   /** The messages of a queue in order. With `follow` it waits for new ones; `signal` stops it. */
   messages(options: MessagesOptions): AsyncIterableIterator<Message> {
+    checkObject('options', options)
+    if (options.signal !== undefined && !(options.signal instanceof AbortSignal))
+      throw storeError('INVALID_ARGUMENT', { what: 'signal', value: options.signal, allowed: 'an AbortSignal' })
     return followMessages(this, options, this.#appended)
   }
 

@@ -1,7 +1,7 @@
 /** The messages of a queue as an async iterator: batches inside, waiting at the end where asked to. */
 import type { Message } from './message.js'
 import type { MessageStore } from './message-store.js'
-import type { MessagesOptions } from './types.js'
+import type { MessagesOptions, PullResult } from './types.js'
 
 /** Appends of this environment wake a follower at once; those of another thread or process are looked for so often. */
 const LOOK_MS = 10
@@ -20,7 +20,14 @@ export async function* followMessages(
     ...(filter === undefined ? {} : { filter }),
   }
   while (signal?.aborted !== true) {
-    const page = await store.pull({ ...options, offset })
+    let page: PullResult
+    try {
+      page = await store.pull({ ...options, offset })
+    } catch (error) {
+      // A follower ends with its store, wherever the end meets it.
+      if (follow && isClosed(store)) return
+      throw error
+    }
     for (const message of page.messages) {
       if (signal?.aborted) return
       yield message
@@ -40,9 +47,13 @@ export async function* followMessages(
         // At the end (or behind it, where a new queue will come to it).
         if (!follow) return
         await somethingAppended(appended, signal)
-        if (store.state === 'closing' || store.state === 'closed') return
+        if (isClosed(store)) return
     }
   }
+}
+
+function isClosed({ state }: MessageStore): boolean {
+  return state === 'closing' || state === 'closed'
 }
 
 function somethingAppended(appended: Set<() => void>, signal: AbortSignal | undefined): Promise<void> {

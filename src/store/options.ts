@@ -46,6 +46,9 @@ export interface StoreOptions {
   checkpointIntervalMs?: number
 }
 
+/** What each thread decides for itself. */
+export type AttachOptions = Pick<StoreOptions, 'maxWaitingAppends' | 'maxWaitingBytes' | 'whenFull' | 'replication' | 'onDamage'>
+
 /** For tests of the store itself: failures on purpose. */
 export interface FaultOptions {
   faults?: string
@@ -56,7 +59,6 @@ const ON_CORRUPTION = ['refuse', 'readOnly', 'cut'] as const
 
 export interface CheckedOptions {
   native: NativeOpenOptions
-  policy: FlushPolicy
   maxWaitingAppends: number
   maxWaitingBytes: number
   whenFull: 'wait' | 'reject'
@@ -71,7 +73,7 @@ export function checkOptions(directory: string, options: StoreOptions & FaultOpt
   if (options === null || typeof options !== 'object') throw invalid('options', options, 'an object')
   const settings = checkSettings(options.settings ?? {})
   const all: StoreSettings = { ...defaultSettings(), ...settings }
-  const fromSettings = settings.flushDiskType === 'SYNC_FLUSH' ? new SyncFlush({ timeoutMs: all.syncFlushTimeout }) : new AsyncFlush()
+  const fromSettings = settings.flushDiskType === 'SYNC_FLUSH' ? new SyncFlush() : new AsyncFlush()
   const policy = options.flush === undefined ? fromSettings : flushPolicy(options.flush)
   if (policy === undefined) throw invalid('flush', options.flush, "'async', 'sync', a SyncFlush or an AsyncFlush")
   oneOf('visible', options.visible, ['now', 'durable'])
@@ -113,8 +115,8 @@ export function checkOptions(directory: string, options: StoreOptions & FaultOpt
       flushIntervalMs: asynchronous?.intervalMs ?? all.flushIntervalCommitLog,
       flushLeastPages: asynchronous?.leastPages ?? all.flushCommitLogLeastPages,
       flushThoroughIntervalMs: asynchronous?.thoroughIntervalMs ?? all.flushCommitLogThoroughInterval,
-      flushTimeoutMs: policy.kind === 'sync' ? policy.timeoutMs : all.syncFlushTimeout,
-      checkpointIntervalMs: options.checkpointIntervalMs ?? all.flushConsumeQueueThoroughInterval,
+      flushTimeoutMs: (policy.kind === 'sync' ? policy.timeoutMs : undefined) ?? all.syncFlushTimeout,
+      checkpointIntervalMs: positive('checkpointIntervalMs', options.checkpointIntervalMs, all.flushConsumeQueueThoroughInterval),
       pagecacheBusyMs: all.osPageCacheBusyTimeOutMills,
       maxMessageBytes: all.maxMessageSize,
       maxMemoryBytes: all.maxTransferBytesOnMessageInMemory,
@@ -124,7 +126,6 @@ export function checkOptions(directory: string, options: StoreOptions & FaultOpt
       memoryRatio: all.accessMessageInMemoryMaxRatio,
       faults: options.faults,
     },
-    policy,
     maxWaitingAppends: positive('maxWaitingAppends', options.maxWaitingAppends, 100_000),
     maxWaitingBytes: positive('maxWaitingBytes', options.maxWaitingBytes, 256 << 20),
     whenFull: options.whenFull ?? 'wait',

@@ -91,13 +91,17 @@ export async function openPart(
 /** The options as an object, each size checked: a whole number from `min`, or missing. */
 export function checkPart<O extends object>(where: string, options: O, sizes: { [K in keyof O]?: number }): O {
   if (typeof where !== 'string' || where === '') throw invalid('path', where, 'a path')
-  if (options === null || typeof options !== 'object') throw invalid('options', options, 'an object')
+  checkObject('options', options)
   for (const [name, min] of Object.entries(sizes) as [keyof O & string, number][]) {
     const value: unknown = options[name]
     if (value !== undefined && !(Number.isSafeInteger(value) && (value as number) >= min))
       throw invalid(name, value, `a whole number from ${min}`)
   }
   return options
+}
+
+export function checkObject(what: string, value: unknown): void {
+  if (value === null || typeof value !== 'object') throw invalid(what, value, 'an object')
 }
 
 export function checkWhole(what: string, value: number): void {

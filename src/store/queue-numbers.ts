@@ -19,7 +19,8 @@ export class QueueNumbers {
   /** The queue's number; unless `make`, -1 for one that does not exist, -2 for one whose topic is no name. Throws for what can't be a queue. */
   of(topic: string, queueId: number, make: boolean): number {
     const known = topic === this.#lastTopic ? this.#lastQueues : this.#topics.get(topic)
-    const number = known?.[queueId]
+    // An array knows more than its numbers: 'length'.
+    const number = typeof queueId === 'number' ? known?.[queueId] : undefined
     if (number === undefined) return this.#ask(topic, queueId, make, known)
     this.#lastTopic = topic
     this.#lastQueues = known as number[]

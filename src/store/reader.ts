@@ -40,9 +40,20 @@ const MODE_RANGES = 1
 const MAX_TAG_LISTS = 256
 const NO_BYTES = Buffer.alloc(0)
 
+interface Pull {
+  topic: string
+  queueId: number
+  offset: number
+  maxMessages: number
+  maxBytes: number
+  mode: number
+  tags: NativeTags | undefined
+  into: Uint8Array | undefined
+}
+
 interface Raw {
   numbers: Float64Array
-  value: Buffer | undefined
+  value?: Buffer | undefined
 }
 
 export class Reader {
@@ -89,7 +100,7 @@ export class Reader {
 
   async pullRaw(options: RawPullOptions): Promise<RawPullResult> {
     noFilter(options)
-    const into = options.into
+    const into = options?.into
     if (into !== undefined && !(into instanceof Uint8Array))
       throw storeError('INVALID_ARGUMENT', { what: 'into', value: into, allowed: 'a Uint8Array' })
     const answer = this.#run(options, MODE_BYTES, into)
@@ -143,12 +154,18 @@ export class Reader {
     check('offset', offset, 0)
     check('maxMessages', maxMessages, 1)
     check('maxBytes', maxBytes, 0)
-    const tags = this.#tagList(options.tags)
-    let queue = this.#queues.of(topic, queueId, false)
-    if (queue < 0 && this.#readOnly) {
-      binding.refresh(this.#store)
-      queue = this.#queues.of(topic, queueId, false)
-    }
+    const pull = { topic, queueId, offset, maxMessages, maxBytes, mode, tags: this.#tagList(options.tags), into }
+    const answer = this.#ask(pull)
+    if (!this.#readOnly || answer instanceof Promise || answer.numbers[STATUS] === 0) return this.#told(pull, answer)
+    // Another process may have appended since. What it has is read on the pool.
+    return binding.refreshCold(this.#store).then(() => {
+      const again = this.#told(pull, this.#ask(pull))
+      return again instanceof Promise ? again : { numbers: again.numbers.slice(), value: again.value }
+    })
+  }
+
+  #ask({ topic, queueId, offset, maxMessages, maxBytes, mode, tags, into }: Pull): Raw | Promise<Raw> {
+    const queue = this.#queues.of(topic, queueId, false)
     const numbers = this.#numbers
     if (queue < 0) {
       // As RocketMQ answers for a queue that nobody has written to; where there can be none it has none to ask.
@@ -156,24 +173,18 @@ export class Reader {
       numbers[STATUS] = STATUSES.indexOf(queue === -1 ? 'NO_MESSAGE_IN_QUEUE' : 'NO_MATCHED_LOGIC_QUEUE')
       return { numbers, value: undefined }
     }
-    let value = binding.pull(this.#store, queue, offset, maxMessages, maxBytes, mode, tags, numbers, into)
-    if (this.#readOnly && numbers[STATUS] !== 0 && numbers[WOULD_BLOCK] === 0) {
-      binding.refresh(this.#store)
-      value = binding.pull(this.#store, queue, offset, maxMessages, maxBytes, mode, tags, numbers, into)
-    }
-    if (numbers[WOULD_BLOCK] === 1) {
-      return binding.pullCold(this.#store, queue, offset, maxMessages, maxBytes, mode, tags).then((answer) => {
-        this.#report(topic, queueId, answer.numbers)
-        return { numbers: answer.numbers, value: answer.value }
-      })
-    }
-    this.#report(topic, queueId, numbers)
+    const value = binding.pull(this.#store, queue, offset, maxMessages, maxBytes, mode, tags, numbers, into)
+    if (numbers[WOULD_BLOCK] === 1) return binding.pullCold(this.#store, queue, offset, maxMessages, maxBytes, mode, tags)
     return { numbers, value }
   }
 
-  #report(topic: string, queueId: number, numbers: Float64Array): void {
-    if (numbers[MISMATCHES] === 0) return
-    for (const mismatch of binding.mismatches(this.#store)) this.#onDamage({ topic, queueId, ...mismatch })
+  /** The same answer, and units that point to no message of their queue are reported. Whoever is told may pull: what he is told of is kept for its reader. */
+  #told(pull: Pull, answer: Raw | Promise<Raw>): Raw | Promise<Raw> {
+    if (answer instanceof Promise) return answer.then((raw) => this.#told(pull, raw))
+    if (answer.numbers[MISMATCHES] === 0) return answer
+    const kept = { numbers: answer.numbers.slice(), value: answer.value }
+    for (const mismatch of binding.mismatches(this.#store)) this.#onDamage({ topic: pull.topic, queueId: pull.queueId, ...mismatch })
+    return kept
   }
 
   #tagList(tags: string | TagFilter | undefined): NativeTags | undefined {

@@ -187,6 +187,7 @@ const table = {
   dLegerSelfId: optional('a name'),
   preferredLeaderId: optional('a name'),
   enableBatchPush: flag(false),
+  isEnableBatchPush: flag(false),
 }
 
 type Table = typeof table

@@ -7,8 +7,8 @@ import { bodiesOf, newDirectory, openAt, small } from './stores.js'
 
 t.setTimeout(60_000)
 
-t.test('a worker that is terminated while it opens, flushes or closes a store does not keep it', async (t) => {
-  for (const what of ['open', 'flush', 'close', 'records'] as const) {
+t.test('a worker that is terminated while it opens, flushes, closes or reads a store does not keep it', async (t) => {
+  for (const what of ['open', 'flush', 'close', 'records', 'pull'] as const) {
     for (const delay of what === 'open' ? [0, 6, 12] : [0, 8]) {
       const directory = newDirectory(t)
       const worker = new Worker(new URL('terminated-worker.js', import.meta.url), { workerData: { directory, settings: small, what } })

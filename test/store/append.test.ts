@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 import t from 'tap'
 import type { AppendResult, Message, MessageInput, MessageStore } from '#src/index.js'
 import { bodiesOf, collect, numbered, openNew, refusal, small } from './stores.js'
@@ -338,6 +339,104 @@ t.test('a batch waits for room too', async (t) => {
     if ((await Promise.race([Promise.all([...singles, batch]), late])) === 'late') t.fail(`${flush}: the batch never began`)
     else t.equal((await bodiesOf(store, 'orders')).length, 7)
   }
+})
+
+t.test('appends that wait for room keep their own answers when blocking appends and batches come in the same tick', async (t) => {
+  for (const flush of ['async', 'sync'] as const) {
+    const store = await openNew(t, { flush, maxWaitingAppends: 4 })
+    const named = (topic: string, count: number) => numbered(count, { topic })
+    const early = named('early', 11).map((message) => store.append(message))
+    const results = [store.appendSync({ topic: 'mine', body: '0' })]
+    const later = named('later', 7).map((message) => store.append(message))
+    results.push(...store.appendBatchSync(named('batch', 2)))
+    const last = named('last', 9).map((message) => store.append(message))
+    t.equal((await refusal(() => store.appendBatchSync([...named('batch', 1), { topic: 'no topic' }]))).index, 1)
+    results.push(...store.appendBatchSync(Array.from({ length: 40 }, (_, i) => ({ topic: 'large', body: `${i}`.padEnd(32_000) }))))
+    results.unshift(...(await Promise.all([...early, ...later, ...last])))
+    const found = await Promise.all(results.map(({ logOffset }) => store.messageAt(logOffset)))
+    t.same(
+      found.map((message) => `${message?.topic} ${message?.body.toString().trim()}`),
+      [
+        ...numbered(11).map(({ body }) => `early ${body}`),
+        ...numbered(7).map(({ body }) => `later ${body}`),
+        ...numbered(9).map(({ body }) => `last ${body}`),
+        'mine 0',
+        'batch 0',
+        'batch 1',
+        ...numbered(40).map(({ body }) => `large ${body}`),
+      ],
+      flush,
+    )
+    t.equal(store.consumeQueue('early', 0).maxOffset, 11)
+  }
+})
+
+t.test('close settles what had room and refuses what had none', async (t) => {
+  const store = await openNew(t, { flush: 'sync', maxWaitingAppends: 4 })
+  const hasty = numbered(4).map((message) => store.append(message, { wait: false }))
+  const blocked = numbered(3, { from: 4 }).map((message) => refusal(() => store.append(message)))
+  await store.close()
+  t.same(
+    (await Promise.all(hasty)).map(({ status }) => status),
+    hasty.map(() => 'PUT_OK'),
+  )
+  t.same(
+    (await Promise.all(blocked)).map(({ code }) => code),
+    blocked.map(() => 'STORE_NOT_OPEN'),
+  )
+})
+
+t.test('thousands of large bodies that wait for room are all stored, each under its own answer', async (t) => {
+  const settings = { ...small, mappedFileSizeCommitLog: 256 << 20 }
+  const store = await openNew(t, { settings, maxWaitingAppends: 10 })
+  const body = Buffer.alloc(64 << 10)
+  const results = await Promise.all(
+    Array.from({ length: 10 + 3000 }, (_, i) => store.append({ topic: 'large', body: i < 10 ? 'small' : body })),
+  )
+  t.same(
+    results.filter(({ queueOffset }, i) => queueOffset !== i),
+    [],
+  )
+  t.equal(store.consumeQueue('large', 0).maxOffset, results.length)
+})
+
+t.test('large batches one after the other share the memory that they cross in', async (t) => {
+  const settings = { ...small, mappedFileSizeCommitLog: 64 << 20 }
+  const store = await openNew(t, { settings })
+  const batch = Array.from({ length: 40 }, () => ({ topic: 'large', body: Buffer.alloc(50_000) }))
+  store.appendBatchSync(batch)
+  const before = process.memoryUsage().arrayBuffers
+  for (let i = 0; i < 40; i++) store.appendBatchSync(batch)
+  t.ok(process.memoryUsage().arrayBuffers - before < 16 << 20, 'no block for each')
+})
+
+t.test('a batch counts with all its messages and bytes in what may wait', async (t) => {
+  for (const limit of [{ maxWaitingAppends: 10 }, { maxWaitingBytes: 1000 }]) {
+    const store = await openNew(t, { flush: 'sync', whenFull: 'reject', faults: 'sync_data:delay=200:path=/commitlog/', ...limit })
+    const batch = store.appendBatch(numbered(12))
+    t.equal((await refusal(() => store.append({ topic: 'orders' }))).code, 'TOO_MANY_WAITING', JSON.stringify(limit))
+    t.equal((await refusal(() => store.appendBatch(numbered(1)))).code, 'TOO_MANY_WAITING')
+    await batch
+    t.equal((await store.append({ topic: 'orders' })).status, 'PUT_OK')
+  }
+})
+
+t.test('a queue is a number, of a known topic too', async (t) => {
+  const store = await openNew(t)
+  await store.append({ topic: 'other', queueId: 0, body: 'other' })
+  await store.appendBatch([0, 1, 2].map((queueId) => ({ topic: 'orders', queueId })))
+  for (const queueId of ['length', 'at', '0', 'constructor', [0], true] as never[]) {
+    t.equal((await refusal(() => store.append({ topic: 'orders', queueId }))).code, 'INVALID_ARGUMENT', String(queueId))
+    t.equal((await refusal(() => store.pull({ topic: 'orders', queueId, offset: 0 }))).code, 'INVALID_ARGUMENT')
+  }
+})
+
+t.test('a large body in shared memory has the CRC of what is stored', async (t) => {
+  const store = await openNew(t, { settings: wide })
+  const shared = new Uint8Array(new SharedArrayBuffer(70_000)).fill(7)
+  const [message] = await Promise.all([store.append({ topic: 'orders', body: shared }), shared.fill(8)])
+  const stored = await store.messageAt(message.logOffset)
+  t.equal(stored?.bodyCrc, crc32(stored?.body as Buffer) & 0x7fffffff)
 })
 
 t.test('the replica has the last word on the status', async (t) => {

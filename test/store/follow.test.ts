@@ -82,6 +82,20 @@ t.test('closing the store ends its followers', async (t) => {
   )
 })
 
+t.test('a follower that is busy when its store closes ends as one that waits', async (t) => {
+  const store = await openNew(t)
+  await store.appendBatch(numbered(40))
+  const seen: string[] = []
+  let closing: Promise<void> | undefined
+  for await (const message of store.messages({ ...queue, follow: true, batch: 8 })) {
+    seen.push(bodyOf(message))
+    if (seen.length === 5) closing = store.close()
+  }
+  await closing
+  t.equal(seen.length, 8, 'the messages that it had')
+  await t.rejects(collect(store.messages({ ...queue })), { code: 'STORE_NOT_OPEN' })
+})
+
 t.test('a follower of durable messages hears of them when they are on disk', async (t) => {
   const never = { ...small, flushIntervalCommitLog: 600_000, flushCommitLogThoroughInterval: 600_000 }
   const store = await openNew(t, { visible: 'durable', settings: never })

@@ -86,6 +86,26 @@ t.test('both flush policies are options by name and by value', async (t) => {
   t.equal(store.flushedLogOffset, store.maxLogOffset, 'by the setting of a broker')
 })
 
+t.test('a flush policy takes whole numbers of milliseconds, and what it leaves open the settings decide', async (t) => {
+  for (const wrong of [0, -1, 0.5, Number.NaN, 2 ** 31, '5' as never]) {
+    t.equal((await refusal(() => new SyncFlush({ timeoutMs: wrong }))).code, 'INVALID_ARGUMENT')
+    t.equal((await refusal(() => new AsyncFlush({ intervalMs: wrong }))).code, 'INVALID_ARGUMENT')
+    t.equal((await refusal(() => new AsyncFlush({ thoroughIntervalMs: wrong }))).code, 'INVALID_ARGUMENT')
+    if (wrong !== 0) t.equal((await refusal(() => new AsyncFlush({ leastPages: wrong }))).code, 'INVALID_ARGUMENT')
+    if (wrong !== 2 ** 31)
+      t.equal((await refusal(() => MessageStore.open(newDirectory(t), { checkpointIntervalMs: wrong }))).code, 'INVALID_ARGUMENT')
+  }
+  const slow = 'sync_data:delay=1500:times=1:path=/commitlog/'
+  for (const flush of ['sync', new SyncFlush(), undefined] as const) {
+    const settings = { ...small, flushDiskType: 'SYNC_FLUSH', syncFlushTimeout: 50 } as const
+    const store = await openNew(t, { ...(flush && { flush }), settings, faults: slow })
+    const attached = MessageStore.attach(store.handle)
+    const statuses = await Promise.all([store.append({ topic: 'orders' }), attached.append({ topic: 'orders' })])
+    t.match(statuses, [{ status: 'FLUSH_DISK_TIMEOUT' }, { status: 'FLUSH_DISK_TIMEOUT' }], 'the timeout of the settings, in every thread')
+    await attached.close()
+  }
+})
+
 t.test('a store is held by one writer, and by readers beside it', async (t) => {
   const directory = await filled(t)
   const store = await openAt(t, directory)

@@ -360,6 +360,14 @@ t.test('a unit that points to another message is reported and not delivered', as
   t.equal(nextOffset, 6)
   t.match(reports, [{ ...queue, queueOffset: 2, logOffset: units[3]?.logOffset, reason: /message 3/ }])
   t.equal(reports.length, 1)
+  await store.close()
+
+  const inner: Promise<unknown>[] = []
+  const again = await openAt(t, directory, { onDamage: () => inner.push(again.pull({ topic: 'other', queueId: 0, offset: 0 })) })
+  const page = await again.pull({ ...queue, offset: 0 })
+  t.same(page.messages.map(bodyOf), ['0', '1', '3', '4', '5'], 'whoever is told may pull')
+  t.match(page, { status: 'FOUND', nextOffset: 6, maxOffset: 6 })
+  t.match(await Promise.all(inner), [{ nextOffset: 3, messages: { length: 3 } }])
 })
 
 t.test('a unit that reaches over the end of a segment is reported, and nothing behind the segment is read', async (t) => {
