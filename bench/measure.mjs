@@ -1,6 +1,7 @@
 // Runs a work's candidates in pairs and compares them. Every trial is a process of its own, in a folder of its own that is gone before the next starts;
 // those that take turns live at once, each in its folder.
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { need, programs, root } from './build.mjs'
@@ -90,10 +91,21 @@ export async function runWork(work, { pairs, dir, onStep = () => {} }) {
   const racing = [...answers.keys()].filter((name) => qualifies(name, work, answers))
   for (const name of racing) answers.set(name, [])
   for (let pair = 0; pair < pairs; pair++) {
-    const found = await round(racing.filter((name) => !failures.has(name)))
+    const found = await round(
+      inOrderOf(
+        pair,
+        racing.filter((name) => !failures.has(name)),
+      ),
+    )
     for (const name of racing) answers.get(name).push(found.get(name))
   }
   return { answers, failures, racing: new Set(racing) }
+}
+
+/** Another order in each round, the same in every run: what memory a trial finds is the doing of the one before it. */
+function inOrderOf(round, names) {
+  const place = (name) => createHash('sha256').update(`${round} ${name}`).digest('hex')
+  return names.toSorted((a, b) => (place(a) < place(b) ? -1 : 1))
 }
 
 /** What a name begins with: "Java, default" is one of Java's settings. */

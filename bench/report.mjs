@@ -1,5 +1,6 @@
 // The JSON lines of runs (npm run bench -- --json, npm run bench:micro -- --json) as the tables of docs/performance.md, between its two marks.
-// A row that several runs have is the last one's; tables stand in the order of rows.mjs, each below the line of the machine that it ran on.
+// A work that the runs have gets new tables, the others keep theirs. A row that several runs have is the last one's; tables stand in the order of
+// rows.mjs, each below the line of the machine that it ran on.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from './build.mjs'
@@ -17,12 +18,16 @@ export function writeReport(files) {
   const text = readFileSync(path, 'utf8')
   const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)]
   if (begin < 0 || end < begin) throw new Error(`${path} has no place for the tables: ${BEGIN} … ${END}`)
-  const tables = report(files.map((file) => readFileSync(file, 'utf8')))
-  writeFileSync(path, `${text.slice(0, begin + BEGIN.length)}\n\n${tables}\n\n${text.slice(end)}`)
+  const made = tablesOf(files.map((file) => readFileSync(file, 'utf8')))
+  const kept = tablesIn(text.slice(begin + BEGIN.length, end)).filter(({ work }) => !made.some((other) => other.work === work))
+  const order = works().map(({ name }) => name)
+  const position = ({ work }) => (order.includes(work) ? order.indexOf(work) : order.length)
+  const tables = [...made, ...kept].sort((a, b) => position(a) - position(b)).map(({ text }) => text)
+  writeFileSync(path, `${text.slice(0, begin + BEGIN.length)}\n\n${tables.join('\n\n')}\n\n${text.slice(end)}`)
 }
 
 /** `runs`: the JSON lines of each. */
-export function report(runs) {
+function tablesOf(runs) {
   const latest = new Map()
   for (const run of runs) {
     let head
@@ -40,11 +45,14 @@ export function report(runs) {
     tables.get(place).rows.push(row)
   }
   const order = works().flatMap((work) => work.rows.map((row) => `${work.name}${WORK_END}${row.name}`))
-  const position = (name) => (order.includes(name) ? order.indexOf(name) : order.length)
-  const first = ({ rows }) => position(rows[0].name)
-  for (const { rows } of tables.values()) rows.sort((a, b) => position(a.name) - position(b.name))
-  return [...tables.values()]
-    .sort((a, b) => first(a) - first(b))
-    .map(({ work, head, rows }) => `${head}\n\n${table(work, rows)}`)
-    .join('\n\n')
+  for (const { rows } of tables.values()) rows.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
+  return [...tables.values()].map(({ work, head, rows }) => ({ work, text: `${head}\n\n${table(work, rows)}` }))
+}
+
+/** The tables that stand there: a paragraph that names the machine, and one that begins with the work's name. */
+function tablesIn(text) {
+  const paragraphs = text.split('\n\n').filter((paragraph) => paragraph.trim() !== '')
+  return paragraphs.flatMap((head, i) =>
+    head.startsWith('|') ? [] : [{ work: paragraphs[i + 1].split('|')[1].trim(), text: `${head.trim()}\n\n${paragraphs[i + 1].trim()}` }],
+  )
 }
