@@ -322,7 +322,10 @@ export class Appender {
     const begun = { result, count, bytes, resolve, replica, deadline: Date.now() + this.#options.timeoutMs }
     this.#begunCount += count
     this.#begunBytes += bytes
-    if (!this.#options.synchronous) return this.#settle(begun)
+    if (!this.#options.synchronous) {
+      this.#settle(begun)
+      return
+    }
     this.#unflushed.push(begun)
     if (this.#unflushed.length > 1) return
     binding.hold(this.#store, true)
@@ -331,8 +334,8 @@ export class Appender {
 
   /** The flush has had its say. */
   #settle(begun: Begun): void {
-    if (begun.replica === undefined) return this.#end(begun)
-    begun.replica.then((status) => {
+    if (begun.replica === undefined) this.#end(begun)
+    begun.replica?.then((status) => {
       // The replica's answer overrides the disk's, as in RocketMQ.
       if (status !== 'PUT_OK') begun.result.status = status
       this.#end(begun)
