@@ -41,11 +41,14 @@ Status CommitLog::Load() {
                            "has " + std::to_string(info.bytes) + " bytes, and mappedFileSizeCommitLog is " +
                                std::to_string(options_.segment_bytes),
                            path, info.bytes);
-    if (from % options_.segment_bytes != 0 || (!segments->empty() && segments->back()->end() != from))
+    if (from % options_.segment_bytes != 0 || from > INT64_MAX - 2 * options_.segment_bytes ||
+        (!segments->empty() && segments->back()->end() != from))
       return Status::Error(Code::kForeignFile, "does not follow the segment before it", path, from);
     segments->push_back(std::make_shared<Segment>(files_, path, from, options_.segment_bytes, options_.writable));
   }
-  std::lock_guard lock(segments_mutex_);
+  // Whoever made them may have died before their names were on disk.
+  directory_dirty_ = options_.writable && !segments->empty();
+  std::lock_guard lock(segments_lock_);
   segments_ = std::move(segments);
   return Status::Ok();
 }
@@ -67,7 +70,7 @@ Status CommitLog::Refresh() {
     if (!exists || info.bytes != options_.segment_bytes) break;  // a Java store is still giving it its length
     segments->push_back(std::make_shared<Segment>(files_, path, from, options_.segment_bytes, false));
   }
-  std::lock_guard lock(segments_mutex_);
+  std::lock_guard lock(segments_lock_);
   segments_ = std::move(segments);
   return Status::Ok();
 }
@@ -86,7 +89,7 @@ Status CommitLog::Start(int64_t end) {
     MILLRACE_RETURN_IF_ERROR(SyncNames());
   }
   {
-    std::lock_guard lock(segments_mutex_);
+    std::lock_guard lock(segments_lock_);
     segments_ = kept;
   }
   if (!kept->empty() && kept->back()->end() > end) {
@@ -95,8 +98,7 @@ Status CommitLog::Start(int64_t end) {
     MILLRACE_RETURN_IF_ERROR(ZeroBehind(end));
     keeper_.Follow(tail_, end - tail_->from());
   }
-  keeper_.Start();
-  return Status::Ok();
+  return keeper_.Start();
 }
 
 void CommitLog::Stop() { keeper_.Stop(); }
@@ -117,7 +119,7 @@ Status CommitLog::ZeroBehind(int64_t end) {
 }
 
 std::shared_ptr<const SegmentList> CommitLog::segments() const {
-  std::lock_guard lock(segments_mutex_);
+  std::lock_guard lock(segments_lock_);
   return segments_;
 }
 
@@ -128,7 +130,7 @@ int64_t CommitLog::min_offset() const {
 
 void CommitLog::Adopt(std::shared_ptr<Segment> segment) {
   directory_dirty_.store(true, std::memory_order_release);
-  std::lock_guard lock(segments_mutex_);
+  std::lock_guard lock(segments_lock_);
   auto list = std::make_shared<SegmentList>(*segments_);
   list->push_back(std::move(segment));
   segments_ = std::move(list);

@@ -14,6 +14,7 @@
 #include "record.h"
 #include "segment.h"
 #include "segment_keeper.h"
+#include "spin_lock.h"
 
 namespace millrace {
 
@@ -58,6 +59,8 @@ class CommitLog {
   // just publishes.
   Status Start(int64_t end);
   void Stop();
+  // An empty log begins at `end`, as the log that it becomes a copy of does; nothing is published.
+  void BeginAt(int64_t end) { end_ = end; }
 
   int64_t segment_bytes() const { return options_.segment_bytes; }
   const std::string& directory() const { return options_.directory; }
@@ -133,7 +136,7 @@ class CommitLog {
   const Options options_;
   SegmentKeeper keeper_;
 
-  mutable std::mutex segments_mutex_;
+  mutable SpinLock segments_lock_;
   std::shared_ptr<const SegmentList> segments_;
   std::mutex names_mutex_;  // while names are synced
   Status names_failure_;    // a sync that failed means nothing when it is tried again

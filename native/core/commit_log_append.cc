@@ -26,7 +26,7 @@ Status CommitLog::Place(Placement* placements, size_t count, bool together) {
   int64_t at = end_;
   int64_t segment_end =
       tail_ ? tail_->end() : end_ - end_ % options_.segment_bytes;  // without a segment: as if one ended here
-  bool need_segment = tail_ == nullptr;
+  bool need_segment = tail_ == nullptr || end_ == tail_->end();
   int64_t ahead = 0;
   if (together) {
     for (size_t i = 0; i < count; i++) ahead += placements[i].size;
@@ -126,7 +126,7 @@ Status CommitLog::Write(RecordSource* source, const Placement* placements, size_
   while (i < count && status.ok()) {
     const int64_t start = placements[i].log_offset;
     if (!tail_ || start >= tail_->end()) {
-      if (tail_ && end_ < tail_->end()) {
+      if (tail_ && tail_->end() - end_ >= kBlankBytes) {  // less is left by no writer
         uint8_t blank[kBlankBytes];
         EncodeBlank(blank, static_cast<int32_t>(tail_->end() - end_));
         status = WriteBytes(*tail_, end_ - tail_->from(), blank, kBlankBytes);
@@ -147,6 +147,7 @@ Status CommitLog::Write(RecordSource* source, const Placement* placements, size_
   if (!status.ok()) {
     Undo(before, placements[count - 1].log_offset + placements[count - 1].size, poisoned);
     end_ = before;
+    present_until_ = zeroed_until_ = 0;
     if (rolled) {
       tail_ = tail_before;
       keeper_.Follow(tail_, tail_ ? before - tail_->from() : 0);

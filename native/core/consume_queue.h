@@ -15,18 +15,20 @@
 #include <shared_mutex>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <unordered_map>
 #include <vector>
 
 #include "bytes.h"
 #include "descriptor_cache.h"
 #include "file_system.h"
+#include "spin_lock.h"
 #include "store_paths.h"
 
 namespace millrace {
 
 constexpr int kUnitBytes = 20;
+// Far beyond any queue's, and its files' names are still numbers.
+constexpr int64_t kMaxQueueOffset = INT64_MAX / kUnitBytes / 2;
 
 struct QueueUnit {
   int64_t log_offset;
@@ -66,6 +68,8 @@ class ConsumeQueue {
   // offset that the next message of this queue gets.
   int64_t next_offset() const { return next_offset_; }
   void set_next_offset(int64_t offset) { next_offset_ = offset; }
+  // Units that an append will put; counted before anything is prepared.
+  int64_t wanted = 0;
   // Makes sure that `units` more can be put without a failure: the file and its blocks are there.
   Status Prepare(int64_t units) {
     if (max_offset_.load(std::memory_order_relaxed) + units <= reserved_) [[likely]]
@@ -123,19 +127,6 @@ class ConsumeQueue {
   void GoOnIn(int64_t file);
   Status Descriptor(int64_t file, std::shared_ptr<DescriptorCache::Holder>* out) const;
   Status ZeroBehind(int64_t offset);
-
-  class SpinLock {
-   public:
-    void lock() {
-      // Held for a copy of some units; who waits longer waits for a thread that has lost its processor.
-      for (int turns = 0; flag_.exchange(true, std::memory_order_acquire); turns++)
-        if (turns > 64) std::this_thread::yield();
-    }
-    void unlock() { flag_.store(false, std::memory_order_release); }
-
-   private:
-    std::atomic<bool> flag_{false};
-  };
 
   ConsumeQueues* const owner_;
   const std::shared_ptr<const std::string> topic_;

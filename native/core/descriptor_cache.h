@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "file_system.h"
+#include "spin_lock.h"
 
 namespace millrace {
 
@@ -33,7 +34,6 @@ class DescriptorCache {
   };
   template <typename PathOf>
   Status Get(const Key& key, const PathOf& path, bool writable, std::shared_ptr<Holder>* out) {
-    std::lock_guard lock(mutex_);
     return Find(key, out) ? Status::Ok() : Open(key, path(), writable, out);
   }
   void Drop(const Key& key);
@@ -54,7 +54,8 @@ class DescriptorCache {
   };
   FileSystem* const files_;
   const size_t limit_;
-  std::mutex mutex_;
+  std::mutex opening_;  // while a file is opened or dropped; before lock_
+  SpinLock lock_;
   std::list<Key> recent_;  // newest first
   std::unordered_map<Key, Entry, KeyHash> entries_;
 };

@@ -14,9 +14,9 @@ constexpr auto kWriteBackLook = std::chrono::milliseconds(10);
 constexpr int64_t kPageBytes = 4096;
 }  // namespace
 
-void Flusher::Start(int64_t flushed) {
+Status Flusher::Start(int64_t flushed) {
   flushed_ = flushed;
-  thread_ = std::thread([this] { Run(); });
+  return thread_.Start([this] { Run(); });
 }
 
 void Flusher::Stop() {
@@ -25,7 +25,7 @@ void Flusher::Stop() {
     stop_ = true;
   }
   wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  thread_.Join();
 }
 
 Status Flusher::failure() const {

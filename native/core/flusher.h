@@ -10,9 +10,9 @@
 #include <functional>
 #include <map>
 #include <mutex>
-#include <thread>
 
 #include "commit_log.h"
+#include "thread.h"
 
 namespace millrace {
 
@@ -50,7 +50,7 @@ class Flusher {
 
   Flusher(CommitLog* log, Options options) : log_(log), options_(options) {}
   ~Flusher() { Stop(); }
-  void Start(int64_t flushed);
+  Status Start(int64_t flushed);
   void Stop();
 
   bool synchronous() const { return options_.synchronous; }
@@ -104,7 +104,7 @@ class Flusher {
   std::map<int, std::function<void()>> listeners_;
   int next_listener_ = 1;
   std::atomic<int64_t> syncs_{0}, sync_nanoseconds_{0}, refaulted_pages_{0};
-  std::thread thread_;
+  Thread thread_;
 };
 
 }  // namespace millrace

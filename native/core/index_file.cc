@@ -221,6 +221,7 @@ Status IndexFile::CutBack(int64_t log_offset) {
 }
 
 Status IndexFile::Sync() {
+  MILLRACE_RETURN_IF_ERROR(Readable());  // what was put since a page could not be read is nowhere
   Status status = files_->SyncData(fd_);
   if (!status.ok()) {
     status.At(path_);

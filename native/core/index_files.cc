@@ -45,6 +45,7 @@ Status IndexFiles::Load() {
     list.push_back(std::move(file));
     last_name_ = std::max(last_name_, entry.name);
   }
+  directory_dirty_ = options_.writable && !list.empty();
   std::lock_guard lock(mutex_);
   list_ = std::move(list);
   return Status::Ok();
@@ -129,15 +130,16 @@ int64_t IndexFiles::end_log_offset() const {
 
 Status IndexFiles::CutBack(int64_t log_offset) {
   std::vector<std::shared_ptr<IndexFile>> kept;
+  const auto empty = [&](const auto& file) { return file->next() <= 1 || file->begin_log_offset() >= log_offset; };
+  const auto last = std::find_if_not(list_.rbegin(), list_.rend(), empty);
   for (const auto& file : list_) {
-    if (file->next() <= 1 || file->begin_log_offset() >= log_offset) {
+    if (empty(file)) {
       MILLRACE_RETURN_IF_ERROR(files_->Unlink(file->path()));
       directory_dirty_ = true;
       continue;
     }
     kept.push_back(file);
-    if (file->end_log_offset() >= log_offset || file == list_.back())
-      MILLRACE_RETURN_IF_ERROR(file->CutBack(log_offset));
+    if (file->end_log_offset() >= log_offset || file == *last) MILLRACE_RETURN_IF_ERROR(file->CutBack(log_offset));
   }
   std::lock_guard lock(mutex_);
   list_ = std::move(kept);
@@ -201,6 +203,7 @@ Status IndexFiles::Query(std::string_view topic, std::string_view key, size_t li
   const auto list = files();
   for (auto it = list.rbegin(); it != list.rend() && out->size() < limit; ++it) {
     const IndexFile& file = **it;
+    if (file.next() <= 1) continue;  // made ahead
     const int64_t first = file.begin_timestamp(), last = file.end_timestamp();
     MILLRACE_RETURN_IF_ERROR(file.Readable());
     if (first <= end && last >= begin) MILLRACE_RETURN_IF_ERROR(file.Query(hash, limit, begin, end, out));

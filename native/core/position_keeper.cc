@@ -30,9 +30,9 @@ Status PositionKeeper::Retract() {
   return Write(position);
 }
 
-void PositionKeeper::Start() {
+Status PositionKeeper::Start() {
   listener_ = flusher_->AddListener([this] { Note(); });
-  thread_ = std::thread([this] { Run(); });
+  return thread_.Start([this] { Run(); });
 }
 
 void PositionKeeper::Stop() {
@@ -41,7 +41,7 @@ void PositionKeeper::Stop() {
     stop_ = true;
   }
   wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  thread_.Join();
   if (listener_ != 0) flusher_->RemoveListener(listener_);
   listener_ = 0;
 }

@@ -4,10 +4,10 @@
 
 #include <condition_variable>
 #include <mutex>
-#include <thread>
 
 #include "checkpoint.h"
 #include "flusher.h"
+#include "thread.h"
 
 namespace millrace {
 
@@ -27,7 +27,7 @@ class PositionKeeper {
   Status Retract();
 
   // From here on every sync of the log is written down.
-  void Start();
+  Status Start();
   // Ends the thread. A sync that it has not come to is left to Advance().
   void Stop();
 
@@ -53,7 +53,7 @@ class PositionKeeper {
   std::condition_variable wake_;
   bool noted_ = false, stop_ = false;
   int listener_ = 0;
-  std::thread thread_;
+  Thread thread_;
 };
 
 }  // namespace millrace

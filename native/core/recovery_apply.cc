@@ -47,6 +47,15 @@ Status Recovery::PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueU
                          int64_t store_timestamp, bool whole_log) {
   QueueState* state = nullptr;
   MILLRACE_RETURN_IF_ERROR(StateOf(queue, &state));
+  // No checksum covers a record's number. Between it and the one before lie no more records than fit before it.
+  const bool follows = queue->has_files() || state->cursor > 0;
+  const int64_t gap = follows ? queue_offset - std::max(queue->max_offset(), state->cursor) : 0;
+  if (queue_offset < 0 || queue_offset > kMaxQueueOffset || gap > unit.log_offset / kRecordMinBytes) {
+    report_.rebuilt_queues.push_back({queue->topic(), queue->queue_id(),
+                                      "the record at log offset " + std::to_string(unit.log_offset) +
+                                          " cannot be its message " + std::to_string(queue_offset)});
+    return Status::Ok();
+  }
   // Retention takes a queue's file after the records that it points to: what the log still has was lost in front.
   if (!state->gap && !state->writing && queue->has_files() && queue_offset < queue->files_begin())
     return MarkGap(*state, "its first file is missing");

@@ -165,7 +165,8 @@ Status Recovery::Scan() {
       break;
     }
     if (found == Found::kBlank) {
-      if (segment == segments->back()) break;  // the end stays before a blank that nothing follows, as in Java
+      // The end stays before a blank that nothing follows, as in Java; but a replica may have got the blank as it lay.
+      if (segment == segments->back() && !(in_.has_position && in_.position.synced >= segment->end())) break;
       at = segment->end();
       continue;
     }

@@ -78,6 +78,7 @@ void Segment::Withdraw() {
 }
 
 Status Segment::ReserveUpTo(int64_t file_offset) {
+  file_offset = std::min(file_offset, bytes_);
   if (file_offset <= reserved.load(std::memory_order_acquire)) return Status::Ok();
   std::lock_guard lock(reserve_mutex);
   const int64_t done = reserved.load(std::memory_order_relaxed);

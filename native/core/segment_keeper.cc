@@ -56,9 +56,8 @@ SegmentKeeper::SegmentKeeper(FileSystem* files, std::string work_directory, int6
       populate_(populate),
       rest_(rest) {}
 
-void SegmentKeeper::Start() {
-  if (thread_.joinable()) return;  // an empty replica starts its log a second time, where its master's begins
-  thread_ = std::thread([this] { Run(); });
+Status SegmentKeeper::Start() {
+  return thread_.running() ? Status::Ok() : thread_.Start([this] { Run(); });
 }
 
 void SegmentKeeper::Stop() {
@@ -67,14 +66,16 @@ void SegmentKeeper::Stop() {
     stop_ = true;
   }
   wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  thread_.Join();
   RemoveNext();
 }
 
 void SegmentKeeper::RemoveNext() {
   std::lock_guard lock(making_);
-  for (auto& next : next_)  // a leftover is removed at the next open
-    if (const auto unused = next.get()) (void)files_->Unlink(unused->path());
+  for (auto& next : next_) {
+    next->thread.Join();
+    if (next->segment) (void)files_->Unlink(next->segment->path());  // a leftover is removed at the next open
+  }
   next_.clear();
 }
 
@@ -124,7 +125,8 @@ Status SegmentKeeper::Take(int64_t from, const std::string& path, std::shared_pt
   std::lock_guard lock(making_);
   std::shared_ptr<Segment> segment;
   if (!next_.empty()) {
-    segment = next_.front().get();
+    next_.front()->thread.Join();
+    segment = std::move(next_.front()->segment);
     next_.pop_front();
   }
   if (!segment) MILLRACE_RETURN_IF_ERROR(Make(0, &segment));
@@ -145,12 +147,12 @@ void SegmentKeeper::MakeNext(int64_t left, int64_t needed) {
   std::lock_guard lock(making_);
   const bool fast = needed > left + static_cast<int64_t>(next_.size()) * segment_bytes_;
   if (next_.size() >= (fast ? kMaxNext : 1)) return;
-  next_.push_back(std::async(std::launch::async, [this, reserve_bytes = fast ? segment_bytes_ : 0] {
+  auto next = std::make_unique<Making>();
+  const Status started = next->thread.Start([this, making = next.get(), reserve_bytes = fast ? segment_bytes_ : 0] {
     platform::NameThread("mr-segment");
-    std::shared_ptr<Segment> made;
-    (void)Make(reserve_bytes, &made);  // the writer that takes it tries again, and reports
-    return made;
-  }));
+    (void)Make(reserve_bytes, &making->segment);  // the writer that takes it tries again, and reports
+  });
+  if (started.ok()) next_.push_back(std::move(next));
 }
 
 bool SegmentKeeper::WorkAhead(Segment& segment, double bytes_per_second) {

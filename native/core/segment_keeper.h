@@ -7,13 +7,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
-#include <future>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 
 #include "segment.h"
+#include "thread.h"
 
 namespace millrace {
 
@@ -25,7 +24,7 @@ class SegmentKeeper {
                 std::chrono::milliseconds rest = std::chrono::seconds(10));
   ~SegmentKeeper() { Stop(); }
 
-  void Start();
+  Status Start();
   void Stop();
 
   // A new segment at log offset `from`, renamed to `path`; the one made ahead if it is ready, else made here. The
@@ -72,7 +71,11 @@ class SegmentKeeper {
   std::mutex making_;
   // The next segments, or null where one could not be made. Each is made by a thread of its own: that may wait for a
   // busy disk, and the writer needs pages meanwhile.
-  std::deque<std::future<std::shared_ptr<Segment>>> next_;
+  struct Making {
+    std::shared_ptr<Segment> segment;  // when the thread has ended
+    Thread thread;
+  };
+  std::deque<std::unique_ptr<Making>> next_;
   std::atomic<uint64_t> made_{0};
   bool stop_ = false;
   std::atomic<bool> asleep_{false};
@@ -80,7 +83,7 @@ class SegmentKeeper {
   std::atomic<int64_t> populated_bytes_{0};
   std::atomic<const Segment*> given_up_{nullptr};  // its pages can't be populated
   int appends_asleep_ = 0;                         // under the append lock
-  std::thread thread_;
+  Thread thread_;
 };
 
 }  // namespace millrace

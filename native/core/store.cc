@@ -168,7 +168,7 @@ Status Store::Recover(bool log_exists) {
       MILLRACE_RETURN_IF_ERROR(
           log_.Sync(std::min(report_.scanned_from, has_position ? std::min(position.synced, end) : 0),
                     std::max<int64_t>(end, 1)));
-    flusher_.Start(end);
+    MILLRACE_RETURN_IF_ERROR(flusher_.Start(end));
     last_timestamp_ =
         report_.records > 0 ? report_.last_timestamp : std::min(checkpoint.physic_ms, checkpoint.logics_ms);
     state_ = static_cast<int>(StoreState::kOpen);
@@ -181,8 +181,8 @@ Status Store::Recover(bool log_exists) {
     } else {
       MILLRACE_RETURN_IF_ERROR(position_.Advance());
     }
-    position_.Start();
-    housekeeper_ = std::thread([this] { RunHousekeeper(); });
+    MILLRACE_RETURN_IF_ERROR(position_.Start());
+    MILLRACE_RETURN_IF_ERROR(housekeeper_.Start([this] { RunHousekeeper(); }));
   }
   state_ = static_cast<int>(StoreState::kOpen);
   return Status::Ok();
@@ -253,7 +253,7 @@ void Store::StopHousekeeper() {
     housekeeper_stop_ = true;
   }
   housekeeper_wake_.notify_all();
-  if (housekeeper_.joinable()) housekeeper_.join();
+  housekeeper_.Join();
 }
 
 void Store::StopThreads() {
@@ -267,6 +267,7 @@ Status Store::Close() {
   std::lock_guard close_lock(close_mutex_);
   if (close_done_) return close_status_;
   const bool was_open = state() == StoreState::kOpen;
+  const Status failed = was_open || read_only_ ? Status::Ok() : WhyNotWritable();
   {
     std::lock_guard lock(append_mutex_);
     state_ = static_cast<int>(StoreState::kClosing);
@@ -281,7 +282,12 @@ Status Store::Close() {
       if (close_status_.ok()) close_status_ = files_->Unlink(paths_.abort);
       if (close_status_.ok()) close_status_ = files_->SyncDirectory(paths_.root);
     } else {
+      // A write may have failed, and the disk syncs all the same: what was appended before it is not given up.
+      bool done = false;
+      (void)flusher_.SyncTo(log_.published(), INT32_MAX, &done);
       close_status_ = flusher_.failure();
+      if (close_status_.ok()) close_status_ = failed;
+      std::lock_guard lock(checkpoint_mutex_);  // one that was begun has seen that the store closes
     }
     position_.Stop();
     (void)position_.Advance();  // where the closing failed: what was synced before is on disk all the same

@@ -9,7 +9,6 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "checkpoint.h"
@@ -21,6 +20,7 @@
 #include "position_keeper.h"
 #include "recovery.h"
 #include "store_lock.h"
+#include "thread.h"
 
 namespace millrace {
 
@@ -132,6 +132,7 @@ struct PullOutcome {
   int64_t bytes = 0;
   std::vector<PullRange> ranges;
   std::vector<UnitMismatch> mismatches;
+  std::shared_ptr<const SegmentList> segments;  // that were seen, for CopyPulled()
 };
 
 class Store {
@@ -251,7 +252,7 @@ class Store {
   std::mutex housekeeper_mutex_;
   std::condition_variable housekeeper_wake_;
   bool housekeeper_stop_ = false;
-  std::thread housekeeper_;
+  Thread housekeeper_;
 };
 
 }  // namespace millrace

@@ -104,13 +104,15 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
     std::atomic<int64_t>& since;
     ~Leaving() { since.store(0, std::memory_order_relaxed); }
   } leaving{append_since_ms_};
-  ConsumeQueue* last_queue = nullptr;
+  for (const AppendBuffer::Prepared& prepared : buffer->prepared)
+    if (EntersQueue(messages[prepared.message].sys_flag)) queues[prepared.message]->wanted++;
+  Status ready;
   for (const AppendBuffer::Prepared& prepared : buffer->prepared) {
     ConsumeQueue* const queue = queues[prepared.message];
-    if (queue != last_queue && EntersQueue(messages[prepared.message].sys_flag))
-      MILLRACE_RETURN_IF_ERROR(queue->Prepare(static_cast<int64_t>(accepted)));
-    last_queue = queue;
+    if (queue->wanted > 0 && ready.ok()) ready = queue->Prepare(queue->wanted);
+    queue->wanted = 0;
   }
+  MILLRACE_RETURN_IF_ERROR(ready);
   MILLRACE_RETURN_IF_ERROR(index_.Prepare(static_cast<int64_t>(buffer->hashes.size())));
   MILLRACE_RETURN_IF_ERROR(log_.Place(buffer->placements.data(), accepted, mode.together));
 
@@ -163,8 +165,9 @@ Status Store::AppendRaw(int64_t log_offset, const uint8_t* bytes, size_t count) 
   // What an earlier call could not dispatch, for the disk was full, before there is more of it.
   if (raw_dispatched_ != log_.end())
     MILLRACE_RETURN_IF_ERROR(DispatchRange(raw_dispatched_, log_.end(), &raw_dispatched_));
+  if (count == 0) return Status::Ok();
   if (log_.end() == 0 && log_.segments()->empty() && log_offset % log_.segment_bytes() == 0 && log_offset > 0) {
-    MILLRACE_RETURN_IF_ERROR(log_.Start(log_offset));  // an empty replica begins at whatever segment its master sends
+    log_.BeginAt(log_offset);  // an empty replica begins at whatever segment its master sends
     raw_dispatched_ = log_offset;
   }
   if (log_offset != log_.end())
@@ -217,6 +220,7 @@ Status Store::DispatchRange(int64_t from, int64_t to, int64_t* dispatched) {
     const auto put = [&](std::string_view topic, int32_t queue_id, int64_t queue_offset, int64_t code) -> Status {
       ConsumeQueue* const queue = queues_.GetOrMake(topic, queue_id);
       if (queue == nullptr) return Status::Ok();
+      if (queue_offset > kMaxQueueOffset) return Status::Ok();
       if (queue->max_offset() == 0 && queue_offset > 0 && !queue->has_files())
         MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue_offset, queue_offset));
       if (queue_offset != queue->max_offset()) return Status::Ok();

@@ -10,9 +10,10 @@ namespace {
 constexpr auto kHousekeeperLook = std::chrono::seconds(1);
 }
 
-// Queue tails, queue files, index and log on disk; then, and only then, the files that say so.
+// Log, queue tails, queue files and index on disk; then, and only then, the files that say so.
 Status Store::WriteCheckpoints(bool closing) {
   std::lock_guard checkpoint_lock(checkpoint_mutex_);
+  if (!closing) MILLRACE_RETURN_IF_ERROR(CheckOpen());
   if (flusher_.failed()) return flusher_.failure();
   int64_t end = 0, timestamp = 0;
   std::vector<ConsumeQueue*> dirty;
@@ -22,15 +23,15 @@ Status Store::WriteCheckpoints(bool closing) {
     timestamp = last_timestamp_.load(std::memory_order_relaxed);
     dirty = queues_.TakeDirty();
   }
-  Status status;
+  // Before the queues: what waits for the disk does not depend on room for their units.
+  bool done = false;
+  Status status = flusher_.SyncTo(end, INT32_MAX, &done);
   for (ConsumeQueue* queue : dirty) {
     std::lock_guard lock(append_mutex_);
     const Status settled = queue->Settle();
     if (!settled.ok() && status.ok()) status = settled;
   }
   MILLRACE_RETURN_IF_ERROR(status);
-  bool done = false;
-  MILLRACE_RETURN_IF_ERROR(flusher_.SyncTo(end, INT32_MAX, &done));
   Status synced = queues_.Sync();
   if (synced.ok()) synced = index_.Sync();
   // The kernel may have dropped pages of them and call the rest clean. A second try would succeed and mean nothing; the

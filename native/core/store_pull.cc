@@ -62,8 +62,8 @@ class PullScan {
     outcome_.next_offset = 0;
     if (AnswerBounds()) return Status::Ok();
     // After the queue's end: what its units point to is in the log that is seen now.
-    segments_ = log_.segments();
-    log_min_ = log_.min_offset();
+    segments_ = outcome_.segments = log_.segments();
+    log_min_ = segments_->empty() ? log_.published() : segments_->front()->from();
     log_end_ = store_.visible_end();
     outcome_.ranges.reserve(static_cast<size_t>(std::min<int64_t>(request_.max_messages, kUnitsAtOnce)));
     outcome_.status = PullStatus::kNoMatchedMessage;
@@ -138,7 +138,8 @@ class PullScan {
 
   // Whether what a unit says lies in the log, in one segment. A unit that is damaged may say anything.
   bool LiesInLog(const QueueUnit& unit) {
-    if (unit.size <= 0 || unit.log_offset < log_min_ || unit.log_offset > log_end_ - unit.size) return false;
+    if (unit.size < kRecordMinBytes || unit.log_offset < log_min_ || unit.log_offset > log_end_ - unit.size)
+      return false;
     if (!segment_ || unit.log_offset < segment_->from() || unit.log_offset >= segment_->end())
       segment_ = CommitLog::FindIn(*segments_, unit.log_offset, log_.segment_bytes());
     return segment_ && unit.size <= segment_->end() - unit.log_offset;
@@ -254,7 +255,8 @@ int64_t Store::VisibleMaxOffset(ConsumeQueue* queue, bool cached_only) const {
     if (!queue->Read(middle, 1, bytes, &got, cached_only).ok() || got == 0) return low;
     if (got < 0) return -1;
     const QueueUnit unit = DecodeUnit(bytes);
-    if (unit.log_offset <= durable - unit.size) {
+    const bool pre_blank = unit.log_offset == 0 && unit.size == INT32_MAX;
+    if (pre_blank || unit.log_offset <= durable - unit.size) {
       low = middle + 1;
     } else {
       high = middle;
@@ -269,14 +271,13 @@ Status Store::Pull(const PullRequest& request, PullOutcome* outcome) const {
 }
 
 Status Store::CopyPulled(const PullRequest& request, PullOutcome* outcome, uint8_t* out) const {
-  const auto segments = log_.segments();
   const std::vector<PullRange>& ranges = outcome->ranges;
   // All copies before the first look at one: a processor that waits for one record from memory goes on to the next.
   Segment* segment = nullptr;
   uint8_t* to = out;
   for (const PullRange& range : ranges) {
     if (segment == nullptr || range.log_offset < segment->from() || range.log_offset >= segment->end()) {
-      segment = CommitLog::FindIn(*segments, range.log_offset, log_.segment_bytes()).get();
+      segment = CommitLog::FindIn(*outcome->segments, range.log_offset, log_.segment_bytes()).get();
       if (segment == nullptr)
         return Status::Error(Code::kUnknownError,
                              "the segment of log offset " + std::to_string(range.log_offset) + " is gone");

@@ -75,7 +75,7 @@ TEST("a writer that rests has no segment made ahead, and gets one again when it 
   FileSystem* const files = PosixFileSystem();
   CHECK(files->MakeDirectory(scratch / "work").ok());
   SegmentKeeper keeper(files, scratch / "work", kSegmentBytes, false, std::chrono::milliseconds(20));
-  keeper.Start();
+  CHECK(keeper.Start().ok());
   std::shared_ptr<Segment> segment;
   CHECK(keeper.Take(0, scratch / "segment", &segment).ok());
   keeper.Follow(segment, 0);

@@ -153,6 +153,142 @@ TEST("nothing is appended behind half a record, and the store goes on when the r
   CHECK_EQ(Bodies(*replica, "orders", 0).size(), size_t{4});
 }
 
+TEST("a replica whose log ends where a segment ends goes on there, and opens again") {
+  Scratch scratch;
+  auto master = OpenStore(TinyOptions(scratch / "master"));
+  for (int i = 0; master->log().segments()->size() < 2; i++)
+    CHECK(AppendOne(*master, "orders", 0, "message " + std::to_string(i)).ok());
+  const std::shared_ptr<Segment> first = master->log().segments()->front();
+  const int64_t count = master->FindQueue("orders", 0)->max_offset() - 1;
+  for (const bool closed : {true, false}) {
+    const StoreOptions options = TinyOptions(scratch / (closed ? "closed" : "open"));
+    auto replica = OpenStore(options);
+    CHECK(replica->AppendRaw(0, first->base(), static_cast<size_t>(first->bytes())).ok());
+    CHECK_EQ(replica->log().published(), first->end());
+    Status status;
+    if (closed) {
+      CHECK(replica->Close().ok());
+      replica = OpenStore(options, &status);
+      CHECK(status.ok());
+      if (!replica) continue;
+    }
+    AppendOutcome outcome;
+    CHECK(AppendOne(*replica, "orders", 0, "behind it", &outcome).ok());
+    CHECK_EQ(outcome.log_offset, first->end());
+    CHECK_EQ(outcome.queue_offset, count);
+    CHECK(replica->Close().ok());
+    replica = OpenStore(options, &status);
+    CHECK(status.ok());
+    if (replica) CHECK_EQ(static_cast<int64_t>(Bodies(*replica, "orders", 0).size()), count + 1);
+  }
+}
+
+TEST("a message has blocks for its unit whatever enters no queue before it") {
+  Scratch scratch;
+  std::shared_ptr<FileSystem> faulty;
+  CHECK(MakeFaultyFileSystem(PosixFileSystem(), "reserve:errno=28:path=queue-pay", &faulty).ok());
+  auto store = OpenStore(TinyOptions(scratch / "store"), nullptr, faulty.get());
+  const Host host = LocalHost();
+  MessageFields messages[2];
+  for (MessageFields& fields : messages) {
+    fields.topic = "pay";
+    fields.body = "x";
+    fields.born_host = fields.store_host = &host;
+  }
+  messages[0].sys_flag = kTransactionPrepared;
+  ConsumeQueue* queue = nullptr;
+  CHECK(store->Queue("pay", 0, &queue).ok());
+  ConsumeQueue* const queues[] = {queue, queue};
+  AppendBuffer buffer;
+  AppendOutcome outcomes[2];
+  CHECK_EQ(store->Append(&buffer, messages, queues, 2, {.all_or_nothing = true}, outcomes).code, Code::kDiskFull);
+  CHECK_EQ(store->log().published(), int64_t{0});
+  CHECK(store->Append(&buffer, messages, queues, 1, {}, outcomes).ok());  // alone it needs none
+}
+
+TEST("a record's number that cannot be is reported, and fills no queue up to it") {
+  Scratch scratch;
+  const StoreOptions options = TinyOptions(scratch / "store");
+  auto store = OpenStore(options);
+  std::vector<AppendOutcome> outcomes(5);
+  for (int i = 0; i < 5; i++)
+    CHECK(AppendOne(*store, "orders", 0, "message " + std::to_string(i), &outcomes[static_cast<size_t>(i)]).ok());
+  CHECK(store->Close().ok());
+  store.reset();
+  Overwrite(scratch / "store/commitlog/00000000000000000000", outcomes[3].log_offset + 20 + 2, "\x01");  // 2^40
+  std::filesystem::remove_all(scratch / "store/consumequeue");
+  std::filesystem::remove_all(scratch / "store/millrace");
+  Status status;
+  for (const bool read_only : {true, false}) {
+    StoreOptions opened = options;
+    opened.read_only = read_only;
+    store = OpenStore(opened, &status);
+    CHECK(status.ok());
+    if (!store) return;
+    CHECK_EQ(store->recovery().rebuilt_queues.size(), size_t{1});
+    CHECK_EQ(store->FindQueue("orders", 0)->max_offset(), int64_t{5});
+    CHECK_EQ(Bodies(*store, "orders", 0).size(), size_t{4});
+    CHECK(store->Close().ok());
+  }
+}
+
+TEST("a store whose log can't be written any more says so when it closes, and what was appended before is on disk") {
+  Scratch scratch;
+  std::shared_ptr<FileSystem> faulty;
+  CHECK(MakeFaultyFileSystem(PosixFileSystem(), "write:errno=5:after=1:path=/commitlog/", &faulty).ok());
+  StoreOptions options = TinyOptions(scratch / "store");
+  options.flush.interval_ms = options.flush.thorough_interval_ms = 3600000;
+  auto store = OpenStore(options, nullptr, faulty.get());
+  CHECK(AppendOne(*store, "orders", 0, "stored").ok());
+  CHECK(!AppendOne(*store, "orders", 0, "not stored").ok());
+  CHECK(store->state() == StoreState::kFailed);
+  CHECK(store->flusher().flushed() < store->log().published());
+  CHECK_EQ(store->Close().code, Code::kStoreFailed);
+  CHECK_EQ(store->flusher().flushed(), store->log().published());
+  CHECK_EQ(store->FlushAll().code, Code::kStoreNotOpen);
+}
+
+TEST("open after a crash syncs the names of the segments that it found") {
+  Scratch scratch;
+  const StoreOptions options = TinyOptions(scratch / "store");
+  auto store = OpenStore(options);
+  CHECK(AppendOne(*store, "orders", 0, "message").ok());
+  store.reset();  // without a close
+  std::shared_ptr<FileSystem> faulty;
+  CHECK(MakeFaultyFileSystem(PosixFileSystem(), "sync_dir:errno=5:path=/commitlog", &faulty).ok());
+  Status status;
+  store = OpenStore(options, &status, faulty.get());
+  CHECK(!status.ok());
+  store = OpenStore(options, &status);
+  CHECK(status.ok());
+  if (store) CHECK_EQ(Bodies(*store, "orders", 0).size(), size_t{1});
+}
+
+TEST("a unit that says fewer bytes than a record has is not read") {
+  Scratch scratch;
+  const StoreOptions options = TinyOptions(scratch / "store");
+  auto store = OpenStore(options);
+  for (int i = 0; i < 3; i++)
+    CHECK(AppendOne(*store, "orders", 0, "message " + std::to_string(i), nullptr, "tag").ok());
+  CHECK(store->Close().ok());
+  uint8_t unit[kUnitBytes];
+  EncodeUnit({options.segment_bytes - 1, 1, JavaHash("tag")}, unit);
+  Overwrite(scratch / "store/consumequeue/orders/0/00000000000000000000", kUnitBytes,
+            std::string(reinterpret_cast<const char*>(unit), kUnitBytes));
+  store = OpenStore(options);
+  const std::vector<std::string> tags{"tag"};
+  const std::vector<int32_t> hashes{JavaHash("tag")};
+  PullRequest request;
+  request.queue = store->FindQueue("orders", 0);
+  request.tags = &tags;
+  request.tag_hashes = &hashes;
+  request.copied = false;
+  PullOutcome outcome;
+  CHECK(store->Pull(request, &outcome).ok());
+  CHECK_EQ(outcome.ranges.size(), size_t{2});
+  CHECK_EQ(outcome.mismatches.size(), size_t{1});
+}
+
 TEST("records of a replica that no queue could take are dispatched before anything follows them") {
   Scratch scratch;
   auto master = OpenStore(TinyOptions(scratch / "master"));
