@@ -1,7 +1,7 @@
 // Checks that the files in C++ and C are formatted as .clang-format says, or formats them with --write. $CLANG_FORMAT takes the place of the packaged one.
 import { spawnSync } from 'node:child_process'
-import { createRequire } from 'node:module'
 import { readdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 

@@ -1,6 +1,7 @@
 /** The one import of the addon, and its types. Everything is flat: numbers, strings, bytes and opaque values in, the same out. */
-import bindings from 'bindings'
+
 import { fileURLToPath } from 'node:url'
+import bindings from 'bindings'
 import { nativeError, storeError } from '../errors.js'
 
 declare const opaque: unique symbol

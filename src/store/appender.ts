@@ -1,16 +1,17 @@
 /**
- * Appending for one environment. Appends of one tick gather in the block and cross to the core together; a promise settles when the flush policy's promise
- * holds, all that one sync covers at one wake-up. What waits is bounded by count and bytes.
+ * Appending for one environment. Appends of one tick gather in the block and cross to the core together; what is waited for then is in acknowledgements.ts.
+ * What waits is bounded by count and bytes.
  */
 import { storeError } from '../errors.js'
 import { parseHost } from '../format/host.js'
 import type { NativeStore } from '../native/binding.js'
 import { binding } from '../native/binding.js'
+import type { AcknowledgementOptions, Resolve } from './acknowledgements.js'
+import { Acknowledgements } from './acknowledgements.js'
 import { AppendBlock, checkMessage, FIRST } from './append-block.js'
 import { Appended } from './append-result.js'
 import { Fifo } from './fifo.js'
 import type { QueueNumbers } from './queue-numbers.js'
-import type { Replication, ReplicationStatus } from './replication.js'
 import type { AppendBatchOptions, AppendOptions, AppendResult, MessageInput } from './types.js'
 
 const MODE_ALL_OR_NOTHING = 1
@@ -22,32 +23,14 @@ const CROSS_AT_BYTES = 256 << 10
 const TRANSACTION_MASK = 0xc
 const MAX_BLOCK_BYTES = 2 ** 31 - 8
 
-export interface AppenderOptions {
-  synchronous: boolean
-  timeoutMs: number
+export interface AppenderOptions extends AcknowledgementOptions {
   maxWaitingAppends: number
   maxWaitingBytes: number
   whenFull: 'wait' | 'reject'
   /** Address and port of the store host, as in a message id. */
   hostHex: string
-  replication: Replication | undefined
   /** Told after every append that went through. */
   onAppended: () => void
-}
-
-/** Settles an append; with a promise that rejects, it rejects. */
-type Resolve = (result: AppendResult | Promise<never>) => void
-
-/** Appends (one, or a batch) whose records are in the log: a flush, a replica or both are waited for. */
-interface Begun {
-  /** Of the last of them. */
-  readonly result: Appended
-  readonly count: number
-  readonly bytes: number
-  readonly resolve: Resolve
-  /** Of the flush. */
-  readonly deadline: number
-  readonly replica: Promise<ReplicationStatus> | undefined
 }
 
 /** An append that has not begun: too much was waiting. */
@@ -89,12 +72,8 @@ export class Appender {
   /** Who waits for the messages in the block. */
   #gathered = new Gathered()
   #spare: Gathered | undefined
-  /** Those that wait for the flush, in the order of the log. */
-  readonly #unflushed = new Fifo<Begun>()
-  #begunCount = 0
-  #begunBytes = 0
+  readonly #acknowledgements: Acknowledgements
   readonly #blocked = new Fifo<Blocked>()
-  #timer: NodeJS.Timeout | undefined
   #drained: (() => void)[] = []
   readonly #commitTick = (): void => this.commit()
 
@@ -103,11 +82,12 @@ export class Appender {
     this.#queues = queues
     this.#options = options
     this.#block = new AppendBlock(store, queues)
+    this.#acknowledgements = new Acknowledgements(store, options, () => this.#release())
   }
 
   /** Messages whose append has not settled, those that could not begin included. */
   get waiting(): number {
-    return this.#gathered.count + this.#begunCount + this.#blocked.length
+    return this.#gathered.count + this.#acknowledgements.count + this.#blocked.length
   }
 
   append(message: MessageInput, options: AppendOptions | undefined): Promise<AppendResult> {
@@ -151,20 +131,7 @@ export class Appender {
       await new Promise<void>((resolve) => this.#drained.push(resolve))
     }
     const { results } = this.#writeBatch(messages, atomic, 0)
-    const last = results.at(-1)
-    const { synchronous, replication } = this.#options
-    if (last === undefined || !wait || (!synchronous && replication === undefined)) return results
-    let bytes = 0
-    for (const { size } of results) bytes += size
-    // Each has the status of the common flush, and the last word is its own replica's.
-    const replicas = replication === undefined ? undefined : Promise.all(results.map((result) => this.#askReplica(result)))
-    const replica = replicas?.then((): ReplicationStatus => 'PUT_OK')
-    const { status } = await new Promise<AppendResult>((resolve) => this.#begin(last, results.length, bytes, resolve, replica))
-    const statuses = await replicas
-    for (const [i, result] of results.entries()) {
-      const replicated = statuses?.[i] ?? 'PUT_OK'
-      result.status = replicated === 'PUT_OK' ? status : replicated
-    }
+    if (wait && results.length > 0 && this.#acknowledgements.wanted) await this.#acknowledgements.ofBatch(results)
     return results
   }
 
@@ -179,15 +146,7 @@ export class Appender {
 
   /** The core has flushed up to `flushed`, or its flush failed. */
   onFlushed(flushed: number, error: Error | undefined): void {
-    if (this.#unflushed.length === 0) return
-    for (let first = this.#unflushed.first; first !== undefined; first = this.#unflushed.first) {
-      const durable = first.result.logOffset + first.result.size <= flushed
-      if (!durable && error === undefined) break
-      this.#unflushed.shift()
-      if (!durable) first.result.status = 'FLUSH_DISK_TIMEOUT'
-      this.#settle(first)
-    }
-    this.#waitForNext()
+    this.#acknowledgements.onFlushed(flushed, error)
   }
 
   /** Settles when nothing waits any more. Appends that could not begin are refused. */
@@ -197,12 +156,13 @@ export class Appender {
     for (let blocked = this.#blocked.shift(); blocked !== undefined; blocked = this.#blocked.shift())
       blocked.resolve(Promise.reject(storeError('STORE_NOT_OPEN', { state: 'closing' })))
     this.commit()
-    while (this.#begunCount > 0) await new Promise<void>((resolve) => this.#drained.push(resolve))
+    while (this.#acknowledgements.count > 0) await new Promise<void>((resolve) => this.#drained.push(resolve))
   }
 
   #full(): boolean {
     const { maxWaitingAppends, maxWaitingBytes } = this.#options
-    return this.#gathered.count + this.#begunCount >= maxWaitingAppends || this.#block.used + this.#begunBytes >= maxWaitingBytes
+    const { count, bytes } = this.#acknowledgements
+    return this.#gathered.count + count >= maxWaitingAppends || this.#block.used + bytes >= maxWaitingBytes
   }
 
   #assertNotReading(): void {
@@ -247,8 +207,7 @@ export class Appender {
       for (let i = 0; i < count; i++) (resolves[i] as Resolve)(Promise.reject(error))
       return
     }
-    const { synchronous, replication } = this.#options
-    const waits = synchronous || replication !== undefined
+    const { wanted } = this.#acknowledgements
     let at = FIRST
     for (let i = 0; i < count; i++) {
       const resolve = resolves[i] as Resolve
@@ -257,8 +216,8 @@ export class Appender {
         resolve(Promise.reject(refusal(code, block.size(at))))
       } else {
         const result = this.#answer(block, at, i)
-        if (!waits || (hasty.size > 0 && hasty.has(i))) resolve(result)
-        else this.#begin(result, 1, result.size, resolve, replication === undefined ? undefined : this.#askReplica(result))
+        if (!wanted || (hasty.size > 0 && hasty.has(i))) resolve(result)
+        else this.#acknowledgements.of(result, resolve)
       }
       at += block.entryBytes(at)
     }
@@ -318,66 +277,6 @@ export class Appender {
     )
   }
 
-  #begin(result: Appended, count: number, bytes: number, resolve: Resolve, replica: Promise<ReplicationStatus> | undefined): void {
-    const begun = { result, count, bytes, resolve, replica, deadline: Date.now() + this.#options.timeoutMs }
-    this.#begunCount += count
-    this.#begunBytes += bytes
-    if (!this.#options.synchronous) {
-      this.#settle(begun)
-      return
-    }
-    this.#unflushed.push(begun)
-    if (this.#unflushed.length > 1) return
-    binding.hold(this.#store, true)
-    this.#waitForFirst()
-  }
-
-  /** The flush has had its say. */
-  #settle(begun: Begun): void {
-    if (begun.replica === undefined) this.#end(begun)
-    begun.replica?.then((status) => {
-      // The replica's answer overrides the disk's, as in RocketMQ.
-      if (status !== 'PUT_OK') begun.result.status = status
-      this.#end(begun)
-      this.#release()
-    })
-  }
-
-  #end({ result, count, bytes, resolve }: Begun): void {
-    this.#begunCount -= count
-    this.#begunBytes -= bytes
-    resolve(result)
-  }
-
-  #waitForFirst(): void {
-    const { result, deadline } = this.#unflushed.first as Begun
-    binding.wakeWhenFlushed(this.#store, result.logOffset + result.size)
-    if (this.#timer === undefined) this.#timer = setTimeout(() => this.#expire(), Math.max(1, deadline - Date.now())).unref()
-  }
-
-  #expire(): void {
-    this.#timer = undefined
-    const now = Date.now()
-    for (let first = this.#unflushed.first; first !== undefined && first.deadline <= now; first = this.#unflushed.first) {
-      this.#unflushed.shift()
-      first.result.status = 'FLUSH_DISK_TIMEOUT'
-      this.#settle(first)
-    }
-    this.#waitForNext()
-  }
-
-  /** Some that waited are done. */
-  #waitForNext(): void {
-    if (this.#unflushed.length === 0) {
-      binding.hold(this.#store, false)
-      clearTimeout(this.#timer)
-      this.#timer = undefined
-    } else {
-      this.#waitForFirst()
-    }
-    this.#release()
-  }
-
   /** Those that could not begin, as far as there is room now. */
   #release(): void {
     while (this.#blocked.length > 0 && !this.#full()) {
@@ -389,16 +288,6 @@ export class Appender {
       }
     }
     if (this.#drained.length > 0 && !this.#full()) for (const resolve of this.#drained.splice(0)) resolve()
-  }
-
-  async #askReplica({ logOffset, size }: Appended): Promise<ReplicationStatus> {
-    // Not inside of the crossing whose answers are still being read: the replica's code may append itself.
-    await undefined
-    try {
-      return await (this.#options.replication as Replication).waitFor(logOffset + size)
-    } catch {
-      return 'SLAVE_NOT_AVAILABLE'
-    }
   }
 }
 
