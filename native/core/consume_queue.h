@@ -68,8 +68,6 @@ class ConsumeQueue {
   // offset that the next message of this queue gets.
   int64_t next_offset() const { return next_offset_; }
   void set_next_offset(int64_t offset) { next_offset_ = offset; }
-  // Units that an append will put; counted before anything is prepared.
-  int64_t wanted = 0;
   // Makes sure that `units` more can be put without a failure: the file and its blocks are there.
   Status Prepare(int64_t units) {
     if (max_offset_.load(std::memory_order_relaxed) + units <= reserved_) [[likely]]

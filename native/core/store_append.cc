@@ -104,18 +104,6 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
     std::atomic<int64_t>& since;
     ~Leaving() { since.store(0, std::memory_order_relaxed); }
   } leaving{append_since_ms_};
-  for (const AppendBuffer::Prepared& prepared : buffer->prepared)
-    if (EntersQueue(messages[prepared.message].sys_flag)) queues[prepared.message]->wanted++;
-  Status ready;
-  for (const AppendBuffer::Prepared& prepared : buffer->prepared) {
-    ConsumeQueue* const queue = queues[prepared.message];
-    if (queue->wanted > 0 && ready.ok()) ready = queue->Prepare(queue->wanted);
-    queue->wanted = 0;
-  }
-  MILLRACE_RETURN_IF_ERROR(ready);
-  MILLRACE_RETURN_IF_ERROR(index_.Prepare(static_cast<int64_t>(buffer->hashes.size())));
-  MILLRACE_RETURN_IF_ERROR(log_.Place(buffer->placements.data(), accepted, mode.together));
-
   for (AppendBuffer::Prepared& prepared : buffer->prepared) {
     if (prepared.delayed && prepared.tag_code != 0) prepared.tag_code += now;
     if (EntersQueue(messages[prepared.message].sys_flag)) {
@@ -124,9 +112,18 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
       queue->set_next_offset(prepared.queue_offset + 1);
     }
   }
+  // Room for all of it before the log takes anything.
+  Status status;
+  for (const AppendBuffer::Prepared& prepared : buffer->prepared) {
+    if (!status.ok()) break;
+    ConsumeQueue* const queue = queues[prepared.message];
+    status = queue->Prepare(queue->next_offset() - queue->max_offset());
+  }
+  if (status.ok()) status = index_.Prepare(static_cast<int64_t>(buffer->hashes.size()));
+  if (status.ok()) status = log_.Place(buffer->placements.data(), accepted, mode.together);
   PreparedRecords records(*buffer, messages, now);
   bool poisoned = false;
-  Status status = log_.Write(&records, buffer->placements.data(), accepted, &poisoned);
+  if (status.ok()) status = log_.Write(&records, buffer->placements.data(), accepted, &poisoned);
   if (!status.ok()) {
     for (const AppendBuffer::Prepared& prepared : buffer->prepared)
       queues[prepared.message]->set_next_offset(queues[prepared.message]->max_offset());

@@ -4,6 +4,17 @@
 
 namespace millrace::test {
 
+namespace {
+
+// A store whose log another takes in.
+std::shared_ptr<Store> ThreeMessages(const std::string& root) {
+  auto store = OpenStore(TinyOptions(root));
+  for (int i = 0; i < 3; i++) CHECK(AppendOne(*store, "orders", 0, "message " + std::to_string(i)).ok());
+  return store;
+}
+
+}  // namespace
+
 TEST("thousands of queues written in turn keep few descriptors, sync as one, and come back") {
   Scratch scratch;
   constexpr int kQueues = 1500;
@@ -133,19 +144,17 @@ TEST("an append whose keys fill several index files has blocks for all of them b
 
 TEST("nothing is appended behind half a record, and the store goes on when the rest is there") {
   Scratch scratch;
-  auto master = OpenStore(TinyOptions(scratch / "master"));
-  for (int i = 0; i < 3; i++) CHECK(AppendOne(*master, "orders", 0, "message " + std::to_string(i)).ok());
+  const auto master = ThreeMessages(scratch / "master");
   const int64_t end = master->log().published();
-  std::shared_ptr<Segment> segment;
-  CHECK(master->log().Find(0, &segment).ok());
+  const uint8_t* const log = master->log().segments()->front()->base();
   const StoreOptions options = TinyOptions(scratch / "replica");
   auto replica = OpenStore(options);
   const int64_t cut = end - 20;
-  CHECK(replica->AppendRaw(0, segment->base(), static_cast<size_t>(cut)).ok());
+  CHECK(replica->AppendRaw(0, log, static_cast<size_t>(cut)).ok());
   AppendOutcome outcome;
   CHECK_EQ(AppendOne(*replica, "orders", 0, "too early", &outcome).code, Code::kAppendGap);
   CHECK_EQ(replica->log().end(), cut);
-  CHECK(replica->AppendRaw(cut, segment->base() + cut, static_cast<size_t>(end - cut)).ok());
+  CHECK(replica->AppendRaw(cut, log + cut, static_cast<size_t>(end - cut)).ok());
   CHECK(AppendOne(*replica, "orders", 0, "message 3", &outcome).ok());
   CHECK_EQ(outcome.queue_offset, int64_t{3});
   CHECK(replica->Close().ok());
@@ -291,16 +300,14 @@ TEST("a unit that says fewer bytes than a record has is not read") {
 
 TEST("records of a replica that no queue could take are dispatched before anything follows them") {
   Scratch scratch;
-  auto master = OpenStore(TinyOptions(scratch / "master"));
-  for (int i = 0; i < 3; i++) CHECK(AppendOne(*master, "orders", 0, "message " + std::to_string(i)).ok());
+  const auto master = ThreeMessages(scratch / "master");
   const int64_t end = master->log().published();
-  std::shared_ptr<Segment> segment;
-  CHECK(master->log().Find(0, &segment).ok());
+  const uint8_t* const log = master->log().segments()->front()->base();
   std::shared_ptr<FileSystem> faulty;
   CHECK(MakeFaultyFileSystem(PosixFileSystem(), "reserve:errno=28:path=queue-orders:times=1", &faulty).ok());
   const StoreOptions options = TinyOptions(scratch / "replica");
   auto replica = OpenStore(options, nullptr, faulty.get());
-  CHECK_EQ(replica->AppendRaw(0, segment->base(), static_cast<size_t>(end)).code, Code::kDiskFull);
+  CHECK_EQ(replica->AppendRaw(0, log, static_cast<size_t>(end)).code, Code::kDiskFull);
   CHECK_EQ(replica->log().end(), end);
   AppendOutcome outcome;
   CHECK(AppendOne(*replica, "orders", 0, "message 3", &outcome).ok());
