@@ -42,8 +42,9 @@ async function inWarmFolder({ dir, bytes }, run) {
 /**
  * First each candidate once: of those that share a beginning ("Java, …") the best goes on, and whatever comes within a fifth of it. Then `pairs` rounds.
  * Gives name → list of answers, one a round (undefined where it failed, and it is not tried again); a candidate that was tried once has that one.
+ * Once `stopped()` is true the round under way is dropped, and the whole rounds are the answer.
  */
-export async function runWork(work, { pairs, dir, onStep = () => {} }) {
+export async function runWork(work, { pairs, dir, onStep = () => {}, stopped = () => false }) {
   need('limit')
   for (const name of work.needs ?? []) need(name)
   const answers = new Map()
@@ -51,6 +52,7 @@ export async function runWork(work, { pairs, dir, onStep = () => {} }) {
   const settings = { dir: join(dir, 'trial'), bytes: work.bytes }
 
   const failed = (name, error) => {
+    if (stopped()) return // by what stops us
     failures.set(name, error.message)
     onStep(name, error)
   }
@@ -77,6 +79,7 @@ export async function runWork(work, { pairs, dir, onStep = () => {} }) {
       }
     }
     for (const name of made.filter((name) => !turns.includes(name))) {
+      if (stopped()) break
       onStep(name)
       try {
         found.set(name, await runTrial(work.candidates[name], settings))
@@ -90,13 +93,14 @@ export async function runWork(work, { pairs, dir, onStep = () => {} }) {
   for (const [name, answer] of await round(Object.keys(work.candidates))) answers.set(name, [answer])
   const racing = [...answers.keys()].filter((name) => qualifies(name, work, answers))
   for (const name of racing) answers.set(name, [])
-  for (let pair = 0; pair < pairs; pair++) {
+  for (let pair = 0; pair < pairs && !stopped(); pair++) {
     const found = await round(
       inOrderOf(
         pair,
         racing.filter((name) => !failures.has(name)),
       ),
     )
+    if (stopped()) break
     for (const name of racing) answers.get(name).push(found.get(name))
   }
   return { answers, failures, racing: new Set(racing) }

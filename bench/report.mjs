@@ -33,8 +33,8 @@ function tablesOf(runs) {
     let head
     for (const line of run.split('\n').filter(Boolean)) {
       const object = JSON.parse(line)
-      if (object.machine) head = runLine(object)
-      else latest.set(object.name, { row: object, head })
+      if (object.machine) head = object
+      else latest.set(object.name, { row: object, head: runLine({ ...head, ...(object.pairs && { pairs: object.pairs }) }) })
     }
   }
   const tables = new Map()

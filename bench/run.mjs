@@ -1,6 +1,7 @@
 // npm run bench [-- NAME… --json --quick --pairs N --only FAMILY,… --dir DIR --list]
 // Prints the rows whose name contains one of the NAMEs (all without one): a table for each kind of work, or with --json one object a line, as soon as
 // they are known. Only what these rows compare runs; --only leaves of that the families it names.
+// Interrupted once (SIGINT), it ends after the trial under way with the rows of the whole rounds it has; twice, at once.
 // npm run bench -- --report FILE…: the tables of such lines into docs/performance.md.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -60,12 +61,19 @@ async function run(chosen, pairs, parent) {
   mkdirSync(parent, { recursive: true })
   const dir = mkdtempSync(join(parent, 'run-'))
   const head = { machine: machine(dir), pairs, quick: values.quick, ...(values.only && { only: values.only }) }
+  let interrupted = false
+  process.once('SIGINT', () => {
+    interrupted = true
+  })
   console.log(values.json ? JSON.stringify(head) : `${runLine(head)}\n`)
   for (const work of chosen) {
+    if (interrupted) break
     const onStep = (name, error) => process.stderr.write(error ? `  ${name}: ${error.message}\n` : progress(`${work.name} · ${name}`))
-    const outcome = await runWork(work, { pairs, dir, onStep })
-    const rows = work.rows.map((row) => judge(work, row, outcome))
+    const outcome = await runWork(work, { pairs, dir, onStep, stopped: () => interrupted })
     process.stderr.write(progress(''))
+    const rows = work.rows.map((row) => judge(work, row, outcome)).filter((row) => row.pairs > 0)
+    if (rows.length === 0) break
+    if (rows[0].pairs < pairs && !values.json) console.log(`${rows[0].pairs} of ${pairs} rounds\n`)
     if (values.json) for (const row of rows) console.log(JSON.stringify(row))
     else console.log(`${table(work.name, rows)}\n`)
   }

@@ -158,10 +158,15 @@ struct Bench {
       request.max_messages = 32;
       request.max_bytes = 1 << 20;
       request.copied = copied;
-      request.cached_only = true;
       for (;;) {
         PullOutcome outcome;
+        request.cached_only = true;
         Check(store->Pull(request, &outcome));
+        if (outcome.would_block) {
+          request.cached_only = false;
+          outcome = {};
+          Check(store->Pull(request, &outcome));
+        }
         if (outcome.status != PullStatus::kFound) break;
         if (copied) {
           if (static_cast<int64_t>(out->size()) < outcome.bytes) out->resize(static_cast<size_t>(outcome.bytes));

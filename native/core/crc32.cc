@@ -64,24 +64,49 @@ __attribute__((target("pclmul,sse4.1"), always_inline)) inline __m128i Fold(__m1
   return _mm_xor_si128(_mm_xor_si128(_mm_clmulepi64_si128(a, k, 0x00), _mm_clmulepi64_si128(a, k, 0x11)), b);
 }
 
-__attribute__((target("pclmul,sse4.1"))) uint32_t UpdateByMultiplication(uint32_t state, const uint8_t* p, size_t n) {
-  if (n < 64) return UpdateByTable(state, p, n);
-  const auto load = [](const uint8_t* at) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)); };
-  __m128i a0 = _mm_xor_si128(load(p), _mm_cvtsi32_si128(static_cast<int>(state)));
-  __m128i a1 = load(p + 16), a2 = load(p + 32), a3 = load(p + 48);
-  p += 64, n -= 64;
-  for (; n >= 64; p += 64, n -= 64) {
-    a0 = Fold<512>(a0, load(p));
-    a1 = Fold<512>(a1, load(p + 16));
-    a2 = Fold<512>(a2, load(p + 32));
-    a3 = Fold<512>(a3, load(p + 48));
+// P, and what times P is 1 but for powers from x^32 on; both reflected.
+constexpr uint64_t kP = uint64_t{kPolynomial} << 1 | 1;
+constexpr uint64_t InverseOfP() {
+  uint64_t rest = 1, inverse = 0;
+  for (int i = 0; i < 32; i++) {
+    if ((rest >> i & 1) == 0) continue;
+    inverse |= uint64_t{1} << i;
+    rest ^= kP << i;
   }
-  __m128i a = Fold<128>(Fold<128>(Fold<128>(a0, a1), a2), a3);
+  return inverse;
+}
+
+// The CRC of 16 bytes, folded to 96 bits, to 64, and reduced: that multiple of P is added which leaves the upper 32.
+__attribute__((target("pclmul,sse4.1"), always_inline)) inline uint32_t Reduce(__m128i a) {
+  constexpr auto k64 = static_cast<long long>(Reflected(64)), k96 = static_cast<long long>(Reflected(96));
+  const __m128i k = _mm_set_epi64x(k96, k64),
+                p = _mm_set_epi64x(static_cast<long long>(InverseOfP()), static_cast<long long>(kP)),
+                low = _mm_set_epi64x(0, 0xFFFFFFFF);
+  a = _mm_xor_si128(_mm_clmulepi64_si128(a, k, 0x10), _mm_srli_si128(a, 8));
+  a = _mm_xor_si128(_mm_clmulepi64_si128(_mm_and_si128(a, low), k, 0x00), _mm_srli_si128(a, 4));
+  const __m128i q = _mm_and_si128(_mm_clmulepi64_si128(_mm_and_si128(a, low), p, 0x10), low);
+  return static_cast<uint32_t>(_mm_extract_epi32(_mm_xor_si128(_mm_clmulepi64_si128(q, p, 0x00), a), 1));
+}
+
+__attribute__((target("pclmul,sse4.1"))) uint32_t UpdateByMultiplication(uint32_t state, const uint8_t* p, size_t n) {
+  if (n < 16) return UpdateByTable(state, p, n);
+  const auto load = [](const uint8_t* at) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)); };
+  __m128i a = _mm_xor_si128(load(p), _mm_cvtsi32_si128(static_cast<int>(state)));
+  if (n < 64) {
+    p += 16, n -= 16;
+  } else {
+    __m128i a1 = load(p + 16), a2 = load(p + 32), a3 = load(p + 48);
+    p += 64, n -= 64;
+    for (; n >= 64; p += 64, n -= 64) {
+      a = Fold<512>(a, load(p));
+      a1 = Fold<512>(a1, load(p + 16));
+      a2 = Fold<512>(a2, load(p + 32));
+      a3 = Fold<512>(a3, load(p + 48));
+    }
+    a = Fold<128>(Fold<128>(Fold<128>(a, a1), a2), a3);
+  }
   for (; n >= 16; p += 16, n -= 16) a = Fold<128>(a, load(p));
-  // What is left is a 16-byte message with the same remainder: the table finishes it, and the bytes behind it.
-  uint8_t last[16];
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(last), a);
-  return UpdateByTable(UpdateByTable(0, last, 16), p, n);
+  return UpdateByTable(Reduce(a), p, n);
 }
 
 // The same with four 512-bit accumulators, for bodies of 256 bytes and more.

@@ -1,5 +1,6 @@
 // Store: appending. Encoding needs no lock; numbers, bytes, publication and dispatch happen under the append lock.
 #include <algorithm>
+#include <thread>
 
 #include "crc32.h"
 #include "store.h"
@@ -10,6 +11,18 @@ namespace {
 constexpr int32_t kRecordSlackBytes = 65536;  // a whole record may be so much larger than maxMessageSize
 // Taken in at once of what another process has appended: some milliseconds, for it happens on an event loop.
 constexpr int64_t kRefreshBytes = 32 << 20;
+
+// An append holds the lock for microseconds, and to sleep and be woken takes longer. Where the holder has lost its
+// processor, yielding gives it one.
+void LockSoon(std::unique_lock<std::mutex>* lock) {
+  constexpr int kTurns = 200;
+  for (int turns = 0; turns < kTurns; turns++) {
+    std::this_thread::yield();
+    if (lock->try_lock()) return;
+  }
+  lock->lock();
+}
+
 }  // namespace
 
 // Encodes the prepared messages where they are placed.
@@ -94,7 +107,7 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
           Code::kPagecacheBusy,
           "another append has held the log for over " + std::to_string(options_.pagecache_busy_ms) + " ms",
           paths_.root);
-    lock.lock();
+    LockSoon(&lock);
   }
   MILLRACE_RETURN_IF_ERROR(CheckWritable());
   if (raw_dispatched_ != log_.end()) MILLRACE_RETURN_IF_ERROR(FinishRaw());
