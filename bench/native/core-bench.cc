@@ -71,6 +71,7 @@ struct Bench {
   size_t body_bytes = static_cast<size_t>(Number("body", 1024));
   bool keys = Number("keys", 0) != 0;
   ConsumeQueue* queues[kQueues];
+  UnitWindows windows;
   Host host;
 
   Bench() {
@@ -158,6 +159,7 @@ struct Bench {
       request.max_messages = 32;
       request.max_bytes = 1 << 20;
       request.copied = copied;
+      request.windows = &windows;
       for (;;) {
         PullOutcome outcome;
         request.cached_only = true;

@@ -21,6 +21,7 @@
 #include "recovery.h"
 #include "store_lock.h"
 #include "thread.h"
+#include "unit_windows.h"
 
 namespace millrace {
 
@@ -110,6 +111,8 @@ struct PullRequest {
   bool copied = true;
   // Stop with `would_block` when a page would have to come from disk.
   bool cached_only = false;
+  // The reader's own, if it pulls again and again.
+  UnitWindows* windows = nullptr;
 };
 
 struct PullRange {

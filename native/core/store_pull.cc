@@ -124,8 +124,10 @@ class PullScan {
         request_.tags != nullptr
             ? kUnitsAtOnce
             : std::max<int64_t>(1, request_.max_messages + 1 - static_cast<int64_t>(outcome_.ranges.size()));
-    Status status =
-        request_.queue->Read(offset_, std::min({kUnitsAtOnce, asked, most}), units_, got, request_.cached_only);
+    const int64_t count = std::min({kUnitsAtOnce, asked, most});
+    Status status = request_.windows != nullptr
+                        ? request_.windows->Read(request_.queue, offset_, count, units_, got, request_.cached_only)
+                        : request_.queue->Read(offset_, count, units_, got, request_.cached_only);
     // A file that is gone holds as little as one that is cut short.
     if (!status.ok() && status.error_number() != ENOENT) return status;
     outcome_.would_block = *got < 0;

@@ -118,6 +118,7 @@ napi_value Pull(napi_env env, napi_callback_info info) {
   auto* const numbers = reinterpret_cast<double*>(bytes);
   PullOutcome outcome;
   request.cached_only = true;
+  request.windows = &handle->unit_windows;
   Status status = handle->store().Pull(request, &outcome);
   if (!status.ok()) return Throw(env, status);
   napi_value value = Undefined(env);

@@ -39,6 +39,7 @@ class StoreHandle {
   std::vector<ConsumeQueue*> queues;
   uint32_t NumberOf(ConsumeQueue* queue);
   std::vector<UnitMismatch> mismatches;  // of the last pull that met any
+  UnitWindows unit_windows;
   AppendBuffer append_buffer;
 
   // Wakes TypeScript once when the log is flushed up to `target` (or the flush failed).

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -173,7 +174,7 @@ void PowerCutFileSystem::TakeCut() {
     auto file = std::make_shared<PowerCut::File>();
     file->directory = node->directory;
     file->synced = node->synced;
-    file->now = Contents(*node);
+    file->now = Writable(*node);
     file->between = node->between;
     cut->files_.push_back(std::move(file));
   }
@@ -208,6 +209,15 @@ std::string PowerCutFileSystem::Contents(const Node& node) {
   return bytes;
 }
 
+// What write-back can bring to the disk.
+std::string PowerCutFileSystem::Writable(const Node& node) {
+  std::string bytes = Contents(node);
+  for (const auto& [page, held] : node.left_clean)
+    if (page * kPage < bytes.size() && PageOf(bytes, page) == held)
+      bytes.replace(page * kPage, kPage, PageOf(node.synced, page), 0, std::min(kPage, bytes.size() - page * kPage));
+  return bytes;
+}
+
 void PowerCutFileSystem::Remember(Node& node) {
   std::string now = Contents(node);
   for (size_t page = 0; page * kPage < now.size(); page++) {
@@ -224,7 +234,8 @@ void PowerCutFileSystem::Remember(Node& node) {
 void PowerCutFileSystem::SyncNode(size_t file) {
   Node& node = *nodes_[file];
   if (node.directory) return;
-  node.synced = node.last = Contents(node);
+  node.synced = Writable(node);
+  node.last = Contents(node);
   node.between.clear();
   std::erase_if(changes_,
                 [&](const Change& change) { return change.kind == Change::Kind::kLength && change.file == file; });
@@ -264,13 +275,23 @@ Status PowerCutFileSystem::Write(int fd, const void* data, size_t bytes, int64_t
   std::lock_guard lock(mutex_);
   BeforeChange();
   MILLRACE_RETURN_IF_ERROR(inner_->Write(fd, data, bytes, offset));
-  Remember(*nodes_[open_.at(fd)]);
+  Node& node = *nodes_[open_.at(fd)];
+  const auto end = static_cast<size_t>(offset) + bytes;
+  for (size_t page = static_cast<size_t>(offset) / kPage; page * kPage < end; page++) node.left_clean.erase(page);
+  Remember(node);
   return Status::Ok();
 }
 
 Status PowerCutFileSystem::SyncData(int fd) {
   std::lock_guard lock(mutex_);
   BeforeChange();
+  Node& node = *nodes_[open_.at(fd)];
+  if (node.mapped && fail_next_sync_.exchange(false)) {
+    const std::string now = Contents(node);
+    for (size_t page = 0; page * kPage < now.size(); page++)
+      if (PageOf(now, page) != PageOf(node.synced, page)) node.left_clean[page] = PageOf(now, page);
+    return Status::System("fdatasync", {}, EIO);
+  }
   if (lie_ != Lie::kSyncData) SyncNode(open_.at(fd));
   return Status::Ok();
 }

@@ -65,6 +65,9 @@ class PowerCutFileSystem final : public ForwardingFileSystem {
   void CutNow();
   std::vector<std::shared_ptr<const PowerCut>> cuts() const;
   int64_t operations() const { return operations_; }
+  // The next sync of a mapped file fails, as the kernel lets it: its pages count as clean from then on and stay off the
+  // disk until they are written again, whatever is synced.
+  void FailNextSync() { fail_next_sync_ = true; }
   // Notes what mapped files hold now: a page may reach the disk at any moment between two syncs.
   void Observe();
 
@@ -92,12 +95,14 @@ class PowerCutFileSystem final : public ForwardingFileSystem {
     bool directory = false;
     std::string synced, last;  // `last` is what Remember() saw last
     std::map<size_t, std::vector<std::string>> between;
+    std::map<size_t, std::string> left_clean;  // by a failed sync: what these pages held
   };
   // All below hold the mutex.
   void BeforeChange();
   void TakeCut();
   size_t Add(const std::string& path, bool directory);
   static std::string Contents(const Node& node);
+  static std::string Writable(const Node& node);
   void Remember(Node& node);
   void SyncNode(size_t file);
 
@@ -106,6 +111,7 @@ class PowerCutFileSystem final : public ForwardingFileSystem {
   const Lie lie_;
   mutable std::mutex mutex_;
   std::atomic<int64_t> operations_{0};
+  std::atomic<bool> fail_next_sync_{false};
   std::set<int64_t> cut_before_;
   std::vector<std::shared_ptr<const PowerCut>> cuts_;
   std::vector<std::unique_ptr<Node>> nodes_;

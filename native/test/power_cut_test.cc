@@ -362,4 +362,38 @@ TEST("a sync of a file or of a folder that only says so is noticed after a power
   }
 }
 
+TEST("what a failed sync left clean in memory and off the disk survives a power cut behind the next open") {
+  Folder scratch;
+  std::filesystem::create_directory(scratch / "0");
+  const auto none = [] { return int64_t{0}; };
+  PowerCutFileSystem files(scratch / "0", {none, none});
+  StoreOptions options = TinyOptions(scratch / "0" + "/store");
+  options.synchronous_flush = true;
+  std::shared_ptr<Store> store = OpenStore(options, nullptr, &files);
+  const auto append = [&store](int number) {
+    CHECK(AppendOne(*store, "orders", 0, std::to_string(number)).ok());
+    bool done = false;
+    return store->WaitFlushed(store->log().end(), &done).ok() && done;
+  };
+  CHECK(append(0));
+  files.FailNextSync();
+  CHECK(!append(1));
+  CHECK(!store->Close().ok());
+  store = OpenStore(options, nullptr, &files);
+  files.CutNow();
+  CHECK(store->Close().ok());
+  for (uint64_t seed = 0; seed < 16; seed++) {
+    const std::string directory = scratch / ("state-" + std::to_string(seed));
+    files.cuts().back()->Build(directory, seed);
+    options.root = directory + "/store";
+    const std::shared_ptr<Store> after = OpenStore(options);
+    CHECK(after != nullptr);
+    if (!after) continue;
+    ConsumeQueue* queue = nullptr;
+    CHECK(after->Queue("orders", 0, &queue).ok());
+    CHECK_EQ(queue->max_offset(), 2);
+    CHECK(after->Close().ok());
+  }
+}
+
 }  // namespace millrace::test

@@ -1,4 +1,8 @@
+#include <cstring>
+#include <random>
+
 #include "../core/store.h"
+#include "../core/unit_windows.h"
 #include "check.h"
 #include "scratch.h"
 
@@ -356,6 +360,33 @@ TEST("prepared and rollback records enter no queue and take no offset") {
   }
   CHECK_EQ(store->FindQueue("pay", 0)->max_offset(), int64_t{2});
   CHECK_EQ(Find(store->index(), "pay", "key", 10, 0, INT64_MAX).size(), size_t{3});
+}
+
+TEST("units read ahead are the queue's, whoever jumps, meets a file's end or shares a window while queues grow") {
+  Scratch scratch;
+  constexpr int kQueues = 12;
+  auto store = OpenStore(TinyOptions(scratch / "store"));
+  UnitWindows windows;
+  std::mt19937 random(20);
+  int64_t next[kQueues] = {};
+  for (int turn = 0; turn < 6000; turn++) {
+    const auto number = static_cast<int>(random() % kQueues);
+    if (turn < kQueues || random() % 3 == 0) {
+      const int32_t id = turn < kQueues ? turn : number;
+      CHECK(AppendOne(*store, "orders", id, "message").ok());
+      continue;
+    }
+    ConsumeQueue* const queue = store->FindQueue("orders", number);
+    if (random() % 8 == 0) next[number] = static_cast<int64_t>(random() % (queue->max_offset() + 2));
+    const auto count = static_cast<int64_t>(1 + random() % 40);
+    uint8_t ahead[40 * kUnitBytes], alone[40 * kUnitBytes];
+    int64_t got = 0, wanted = 0;
+    CHECK(windows.Read(queue, next[number], count, ahead, &got, false).ok());
+    CHECK(queue->Read(next[number], count, alone, &wanted).ok());
+    CHECK_EQ(got, wanted);
+    if (got == wanted && got > 0) CHECK(memcmp(ahead, alone, static_cast<size_t>(got) * kUnitBytes) == 0);
+    next[number] += got;
+  }
 }
 
 }  // namespace millrace::test

@@ -16,6 +16,8 @@ export interface BrokerMessage {
   queueOffset: number
   logOffset: number
   keys: string | null
+  /** Of a pulled message: its body, decompressed. */
+  bodySha1: string | null
 }
 
 /** The broker's port; it listens on the two beside it as well. */

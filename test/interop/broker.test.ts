@@ -25,13 +25,14 @@ t.test('a Java broker on a directory that millrace wrote serves every message, a
   const pulled = messages.filter(({ what }) => what === 'pulled').sort((a, b) => a.logOffset - b.logOffset)
   const expected = before
     .filter(({ topic, sysFlag }) => topic in read && ((sysFlag & 0xc) === 0 || (sysFlag & 0xc) === 8))
-    .map(({ topic, queueId, queueOffset, logOffset, properties }) => ({
+    .map(({ topic, queueId, queueOffset, logOffset, properties, bodySha1, plainSha1 }) => ({
       what: 'pulled' as const,
       topic,
       queueId,
       queueOffset,
       logOffset,
       keys: properties.KEYS ?? null,
+      bodySha1: plainSha1 ?? bodySha1,
     }))
   t.equal(firstDifference(pulled, expected), undefined, `a Java consumer gets all ${expected.length} messages`)
   const sent = messages.filter(({ what }) => what === 'sent')

@@ -1,5 +1,7 @@
 import com.alibaba.fastjson.JSON;
 import com.alibaba.fastjson.serializer.SerializerFeature;
+import java.math.BigInteger;
+import java.security.MessageDigest;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
@@ -55,7 +57,7 @@ public class BrokerReader {
         while (offset < consumer.maxOffset(queue)) {
           PullResult page = consumer.pull(queue, "*", offset, 32);
           if (page.getPullStatus() != PullStatus.FOUND) throw new IllegalStateException(queue + " at " + offset + ": " + page);
-          for (MessageExt message : page.getMsgFoundList()) print("pulled", message.getTopic(), message.getQueueId(), message.getQueueOffset(), message.getCommitLogOffset(), message.getKeys());
+          for (MessageExt message : page.getMsgFoundList()) print("pulled", message.getTopic(), message.getQueueId(), message.getQueueOffset(), message.getCommitLogOffset(), message.getKeys(), sha1(message.getBody()));
           offset = page.getNextBeginOffset();
         }
       }
@@ -83,12 +85,16 @@ public class BrokerReader {
     for (int i = 2; i < args.length; i += 2) {
       SendResult sent = producer.send(new Message(args[i], "fromBroker", "broker" + i, "sent through a broker".getBytes("UTF-8")), 10_000);
       MessageQueue queue = sent.getMessageQueue();
-      print("sent", queue.getTopic(), queue.getQueueId(), sent.getQueueOffset(), Long.parseLong(sent.getOffsetMsgId().substring(16), 16), "broker" + i);
+      print("sent", queue.getTopic(), queue.getQueueId(), sent.getQueueOffset(), Long.parseLong(sent.getOffsetMsgId().substring(16), 16), "broker" + i, null);
     }
     producer.shutdown();
   }
 
-  private static void print(String what, String topic, int queueId, long queueOffset, long logOffset, String keys) {
+  private static String sha1(byte[] bytes) throws Exception {
+    return String.format("%040x", new BigInteger(1, MessageDigest.getInstance("SHA-1").digest(bytes)));
+  }
+
+  private static void print(String what, String topic, int queueId, long queueOffset, long logOffset, String keys, String bodySha1) {
     Map<String, Object> row = new LinkedHashMap<>();
     row.put("what", what);
     row.put("topic", topic);
@@ -96,6 +102,7 @@ public class BrokerReader {
     row.put("queueOffset", queueOffset);
     row.put("logOffset", logOffset);
     row.put("keys", keys);
+    row.put("bodySha1", bodySha1);
     System.out.println(JSON.toJSONString(row, SerializerFeature.WriteMapNullValue));
   }
 }
