@@ -57,7 +57,7 @@ public class BrokerReader {
         while (offset < consumer.maxOffset(queue)) {
           PullResult page = consumer.pull(queue, "*", offset, 32);
           if (page.getPullStatus() != PullStatus.FOUND) throw new IllegalStateException(queue + " at " + offset + ": " + page);
-          for (MessageExt message : page.getMsgFoundList()) print("pulled", message.getTopic(), message.getQueueId(), message.getQueueOffset(), message.getCommitLogOffset(), message.getKeys(), sha1(message.getBody()));
+          for (MessageExt message : page.getMsgFoundList()) print("pulled", message.getTopic(), message.getQueueId(), message.getQueueOffset(), message.getCommitLogOffset(), message.getKeys(), sha1(message.getBody() == null ? new byte[0] : message.getBody()));
           offset = page.getNextBeginOffset();
         }
       }
