@@ -9,7 +9,8 @@ import { bodiesOf, bodyOf, collect, newDirectory, openAt, openNew, refusal, smal
 
 t.comment(`MILLRACE_SEED=${seed} MILLRACE_ROUNDS=${rounds}`)
 
-const settings = { ...small, mappedFileSizeCommitLog: 262144 }
+/** A worker that appends beside others for minutes fills some hundred files, not ten thousand: the store holds each open. */
+const settings = { ...small, mappedFileSizeCommitLog: 1 << 20, maxHashSlotNum: 5000, maxIndexNum: 20_000 }
 
 function start(work: Omit<AppendWork, 'acknowledged' | 'slot'> & Partial<AppendWork>): Worker {
   const workerData = { acknowledged: new Int32Array(new SharedArrayBuffer(4)), slot: 0, ...work }
