@@ -71,9 +71,9 @@ async function run(chosen, pairs, parent) {
     const onStep = (name, error) => process.stderr.write(error ? `  ${name}: ${error.message}\n` : progress(`${work.name} · ${name}`))
     const outcome = await runWork(work, { pairs, dir, onStep, stopped: () => interrupted })
     process.stderr.write(progress(''))
-    const rows = work.rows.map((row) => judge(work, row, outcome)).filter((row) => row.pairs > 0)
+    const rows = work.rows.map((row) => judge(work, row, outcome)).filter((row) => !interrupted || row.pairs > 0)
     if (rows.length === 0) break
-    if (rows[0].pairs < pairs && !values.json) console.log(`${rows[0].pairs} of ${pairs} rounds\n`)
+    if (interrupted && !values.json) console.log(`${rows[0].pairs} of ${pairs} rounds\n`)
     if (values.json) for (const row of rows) console.log(JSON.stringify(row))
     else console.log(`${table(work.name, rows)}\n`)
   }

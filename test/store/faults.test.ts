@@ -66,7 +66,7 @@ t.test('a failed sync in the background fails an asynchronous store too', async 
   t.ok((await collect(store.records())).length > 0)
 })
 
-t.test('a sync of five seconds: appends settle with FLUSH_DISK_TIMEOUT, and the event loop is free', async (t) => {
+t.test('a sync of five seconds: appends settle with FLUSH_DISK_TIMEOUT, memory stays flat and the event loop free', async (t) => {
   const store = await openNew(t, {
     flush: new SyncFlush({ timeoutMs: 100 }),
     maxWaitingAppends: 500,
@@ -86,6 +86,8 @@ t.test('a sync of five seconds: appends settle with FLUSH_DISK_TIMEOUT, and the 
     while ((await store.append({ ...queue, body: 'after' }).catch(() => undefined))?.status !== 'PUT_OK') await sleep(50)
     slow = false
   })
+  let highest = 0
+  const before = process.memoryUsage().rss
   while (slow) {
     for (let i = 0; i < 40; i++) {
       store.append({ ...queue, body }).then(
@@ -95,12 +97,14 @@ t.test('a sync of five seconds: appends settle with FLUSH_DISK_TIMEOUT, and the 
     }
     await sleep(1)
     turns++
+    highest = Math.max(highest, process.memoryUsage().rss)
   }
   await through
   t.ok((statuses.get('FLUSH_DISK_TIMEOUT') ?? 0) > 0, 'the outcome is told')
   t.ok((statuses.get('TOO_MANY_WAITING') ?? 0) > 0, 'what may wait is bounded')
   t.ok(turns > 50, `the loop turned ${turns} times`)
-  t.comment(Object.fromEntries(statuses), { turns })
+  t.ok(highest - before < MAX_GROWTH, `memory grew by ${highest - before} bytes at most`)
+  t.comment(Object.fromEntries(statuses), { turns, grown: highest - before })
   t.equal(store.state, 'open')
 })
 
