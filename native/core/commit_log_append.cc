@@ -12,6 +12,13 @@ constexpr size_t kGatherBytes = 256 << 10;
 constexpr int64_t kZeroBytes = 256 << 10;
 constexpr auto kZeroInterval = std::chrono::milliseconds(4);
 
+// The zeros in front of a record lie in the cache of the keeper's processor, or in memory: their lines are asked for
+// some records before they are written over. (Asking for what lies behind the mapping does nothing.)
+void PrefetchBehind(uint8_t* record, int32_t bytes) {
+  constexpr int32_t kLine = 64, kDistance = 2048;
+  for (int32_t at = 0; at < bytes; at += kLine) __builtin_prefetch(record + kDistance + at, 1);
+}
+
 }  // namespace
 
 Status CommitLog::Place(Placement* placements, size_t count, bool together) {
@@ -87,8 +94,11 @@ Status CommitLog::WriteRecords(Segment& segment, RecordSource* source, const Pla
   const int64_t base = segment.from(), start = placements[from].log_offset - base,
                 end = placements[to - 1].log_offset + placements[to - 1].size - base;
   if (Present(segment, start, end)) {
-    for (size_t i = from; i < to; i++)
-      source->Encode(i, placements[i], segment.base() + (placements[i].log_offset - base));
+    for (size_t i = from; i < to; i++) {
+      uint8_t* const record = segment.base() + (placements[i].log_offset - base);
+      PrefetchBehind(record, placements[i].size);
+      source->Encode(i, placements[i], record);
+    }
     copied_.fetch_add(static_cast<int64_t>(to - from), std::memory_order_relaxed);
     return segment.Readable(base + start);
   }

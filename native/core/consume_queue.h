@@ -133,7 +133,7 @@ class ConsumeQueue {
   uint32_t unsynced_epoch_ = 0;  // the sync period in which unsynced_file_ was last noted as written
   int64_t unsynced_file_ = -1;
   bool born_ = false;           // the last file has not been renamed into its folder yet
-  mutable SpinLock tail_lock_;  // tail_, tail_first_, tail_count_ against readers
+  mutable SpinLock tail_lock_;  // tail_ and tail_first_ against readers
   uint32_t tail_count_ = 0, tail_capacity_ = 0;
   uint8_t* tail_ = nullptr;
   int64_t tail_first_ = 0;  // queue offset of the tail's first unit; everything below is in files

@@ -96,9 +96,14 @@ Status IndexFile::Create(const std::string& birth_path) {
     (void)files_->Unlink(birth_path);
     return status.At(birth_path);
   }
-  if (WriteZeros(files_, fd_, 0, slots_end).ok()) files_->Populate(base_, static_cast<size_t>(slots_end));
+  Present(0, slots_end);
   Put32(base_ + 36, 1);
   return status;
+}
+
+// Makes the pages of reserved bytes at once, in large ones, instead of by a fault each. Where it fails, they fault.
+void IndexFile::Present(int64_t from, int64_t to) {
+  if (WriteZeros(files_, fd_, from, to).ok()) files_->Populate(base_ + from, static_cast<size_t>(to - from));
 }
 
 Status IndexFile::PutInPlace() {
@@ -109,8 +114,9 @@ Status IndexFile::PutInPlace() {
 }
 
 Status IndexFile::Reserve(int64_t entries) {
-  const int64_t needed = std::min(sizes_.file_bytes(), EntryAt(next()) - base_ + entries * kIndexEntryBytes);
+  const int64_t end = EntryAt(next()) - base_, needed = std::min(sizes_.file_bytes(), end + entries * kIndexEntryBytes);
   if (needed <= reserved_) return Status::Ok();
+  reserved_ = std::max(reserved_, end);
   const int64_t wanted = std::min(sizes_.file_bytes(), std::max(needed, reserved_ + kReserveStepBytes));
   int64_t got = wanted;
   Status status = files_->Reserve(fd_, reserved_, wanted - reserved_);
@@ -119,6 +125,7 @@ Status IndexFile::Reserve(int64_t entries) {
     status = files_->Reserve(fd_, reserved_, got - reserved_);
   }
   if (!status.ok()) return status.At(path_);
+  Present(reserved_, got);
   reserved_ = got;
   return status;
 }

@@ -95,6 +95,7 @@ class IndexFile {
     Store32(base_ + 36, static_cast<uint32_t>(next));
   }
   Status Map();
+  void Present(int64_t from, int64_t to);
 
   FileSystem* const files_;
   std::string path_, birth_path_;
