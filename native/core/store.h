@@ -138,6 +138,17 @@ struct PullOutcome {
   std::shared_ptr<const SegmentList> segments;  // that were seen, for CopyPulled()
 };
 
+// The messages of a topic with a key, or a unique id, that were stored in [begin, end].
+struct KeyRequest {
+  std::string_view topic, key;
+  size_t limit = 64;
+  int64_t begin = 0, end = INT64_MAX;
+};
+
+// Which message of a queue stands for a time: the first that was stored then or later, the last that was stored then or
+// earlier (both RocketMQ 5's), or the one whose store time is nearest (4.9's).
+enum class TimeRule : int { kLower, kUpper, kNearest };
+
 class Store {
  public:
   // Opens, recovers, makes durable. On failure nothing was changed beyond what the status says (kCorruptLog: not a
@@ -195,6 +206,13 @@ class Store {
   // disk and `cached_only` is set.
   Status RecordAt(int64_t log_offset, bool cached_only, int32_t* size, bool* cached) const;
   bool Cached(int64_t log_offset, int64_t bytes) const;
+  // Log offsets, newest first. Records are looked at: a hash may be another key's.
+  Status FindKey(const KeyRequest& request, std::vector<int64_t>* log_offsets) const;
+  // The queue offset for a store time: with kLower the queue's end when all messages are older, with kUpper its first
+  // offset when all are newer. Messages that are gone count as older.
+  Status OffsetByTime(ConsumeQueue* queue, int64_t time, TimeRule rule, int64_t* offset) const;
+  // Store times of the first and the last message of a queue, or (null) of the log; -1 when there is none.
+  Status TimeSpan(ConsumeQueue* queue, int64_t* earliest, int64_t* latest) const;
   // Read-only stores: takes in what another process has appended, a piece of it when it is much.
   Status Refresh();
 
@@ -219,6 +237,10 @@ class Store {
   void RunHousekeeper();
   void StopHousekeeper();
   void StopThreads();
+  Status ViewAt(int64_t log_offset, RecordView* view, std::shared_ptr<Segment>* segment) const;
+  Status UnitTime(ConsumeQueue* queue, int64_t queue_offset, int64_t* time) const;
+  Status FirstSince(ConsumeQueue* queue, int64_t low, int64_t high, int64_t time, int64_t* offset) const;
+  Status NearestTo(ConsumeQueue* queue, int64_t min, int64_t max, int64_t time, int64_t* offset) const;
   class PreparedRecords;
   Status Prepare(AppendBuffer* buffer, const MessageFields* messages, size_t count, AppendMode mode,
                  AppendOutcome* outcomes) const;

@@ -290,6 +290,62 @@ napi_value QueryIndex(napi_env env, napi_callback_info info) {
   return status.ok() ? Numbers(env, offsets) : Throw(env, status);
 }
 
+// findMessages(store, topic, key, limit, begin, end) → Promise<log offsets, newest first>: records whose key it is
+napi_value FindMessages(napi_env env, napi_callback_info info) {
+  struct Asked {
+    std::string topic, key;
+    int64_t limit = 0, begin = 0, end = 0;
+    std::vector<int64_t> log_offsets;
+  };
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  if (handle == nullptr) return nullptr;
+  auto asked = std::make_shared<Asked>();
+  if (!arguments.String(1, &asked->topic) || !arguments.String(2, &asked->key) || !arguments.Integer(3, &asked->limit) ||
+      asked->limit < 0 || !arguments.Integer(4, &asked->begin) || !arguments.Integer(5, &asked->end))
+    return ThrowArgument(env, "findMessages takes a topic, a key, a limit and two times");
+  return RunOnPool(
+      env, handle->shared(),
+      [asked](PoolWork& work) {
+        work.status = work.store->FindKey(
+            {asked->topic, asked->key, static_cast<size_t>(asked->limit), asked->begin, asked->end},
+            &asked->log_offsets);
+      },
+      [asked](napi_env e, PoolWork&) { return Numbers(e, asked->log_offsets); });
+}
+
+// offsetByTime(store, queue, time, rule) → Promise<queue offset>; rule: 0 lower, 1 upper, 2 nearest
+napi_value OffsetByTime(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  if (handle == nullptr) return nullptr;
+  ConsumeQueue* const queue = QueueAt(arguments, 1, *handle);
+  int64_t time = 0, rule = 0;
+  if (queue == nullptr || !arguments.Integer(2, &time) || !arguments.Integer(3, &rule) || rule < 0 || rule > 2)
+    return ThrowArgument(env, "offsetByTime takes a queue, a time and a rule");
+  auto offset = std::make_shared<int64_t>(0);
+  return RunOnPool(
+      env, handle->shared(),
+      [=](PoolWork& work) {
+        work.status = work.store->OffsetByTime(queue, time, static_cast<TimeRule>(rule), offset.get());
+      },
+      [offset](napi_env e, PoolWork&) { return Number(e, static_cast<double>(*offset)); });
+}
+
+// timeSpan(store, queue | undefined) → Promise<[earliest, latest]>, of the whole log without a queue; -1: nothing there
+napi_value TimeSpan(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  if (handle == nullptr) return nullptr;
+  ConsumeQueue* const queue = QueueAt(arguments, 1, *handle);
+  if (queue == nullptr && !arguments.Is(1, napi_undefined)) return ThrowArgument(env, "no such queue number");
+  auto times = std::make_shared<std::vector<int64_t>>(2);
+  return RunOnPool(
+      env, handle->shared(),
+      [=](PoolWork& work) { work.status = work.store->TimeSpan(queue, &(*times)[0], &(*times)[1]); },
+      [times](napi_env e, PoolWork&) { return Numbers(e, *times); });
+}
+
 napi_value Refresh(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   StoreHandle* handle = OpenHandle(env, arguments.at(0));
@@ -320,6 +376,9 @@ void ExportRead(napi_env env, napi_value exports) {
   Export(env, exports, "bounds", Bounds);
   Export(env, exports, "readUnits", ReadUnits);
   Export(env, exports, "queryIndex", QueryIndex);
+  Export(env, exports, "findMessages", FindMessages);
+  Export(env, exports, "offsetByTime", OffsetByTime);
+  Export(env, exports, "timeSpan", TimeSpan);
   Export(env, exports, "refresh", Refresh);
   Export(env, exports, "refreshCold", RefreshCold);
 }

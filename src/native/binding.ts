@@ -155,6 +155,12 @@ export interface Binding {
   bounds(store: NativeStore, queue: number): [min: number, max: number]
   readUnits(store: NativeStore, queue: number, offset: number, count: number): Buffer
   queryIndex(store: NativeStore, topic: string, key: string, limit: number, begin: number, end: number): number[]
+  /** Log offsets of the messages that have the key, newest first. */
+  findMessages(store: NativeStore, topic: string, key: string, limit: number, begin: number, end: number): Promise<number[]>
+  /** Rule: 0 lower, 1 upper, 2 nearest. */
+  offsetByTime(store: NativeStore, queue: number, time: number, rule: number): Promise<number>
+  /** Of a queue, or of the whole log; -1 when there is nothing. */
+  timeSpan(store: NativeStore, queue: number | undefined): Promise<[earliest: number, latest: number]>
   refresh(store: NativeStore): void
   refreshCold(store: NativeStore): Promise<void>
   /** Bytes of the log as they lie, to the end of their segment at most. */

@@ -6,6 +6,8 @@ import { binding } from '../native/binding.js'
 import { Appender } from './appender.js'
 import { CommitLog } from './commit-log.js'
 import { ConsumeQueue } from './consume-queue.js'
+import { type Cursor, Cursors } from './cursor.js'
+import { Finder } from './finder.js'
 import { IndexFiles } from './index-files.js'
 import type { Message } from './message.js'
 import { followMessages } from './messages.js'
@@ -18,6 +20,7 @@ import type {
   AppendBatchOptions,
   AppendOptions,
   AppendResult,
+  KeyQuery,
   MessageInput,
   MessagesOptions,
   PullOptions,
@@ -29,6 +32,8 @@ import type {
   RecoveryReport,
   StoreHandle,
   StoreState,
+  TimeQuery,
+  TimeSpan,
   UnitDamage,
 } from './types.js'
 
@@ -47,6 +52,8 @@ export class MessageStore {
   readonly #queues: QueueNumbers
   readonly #appender: Appender
   readonly #reader: Reader
+  readonly #finder: Finder
+  readonly #cursors: Cursors
   readonly #hostHex: string
   readonly #appended = new Set<() => void>()
   #closing: Promise<void> | undefined
@@ -58,14 +65,23 @@ export class MessageStore {
    */
   static async open(directory: string, options?: StoreOptions): Promise<MessageStore> {
     const checked = checkOptions(directory, options as StoreOptions & FaultOptions)
+    let store: MessageStore
     try {
-      return new MessageStore(await binding.open(checked.native, checked.onProgress), checked)
+      store = new MessageStore(await binding.open(checked.native, checked.onProgress), checked)
     } catch (error) {
       // Damage that may be read around is opened again without the lock.
       if ((error as { code?: string }).code !== 'CORRUPT_LOG' || options?.onCorruption !== 'readOnly') throw error
       Object.assign(checked.native, { readOnly: true, visibleWhenDurable: false })
       return new MessageStore(await binding.open(checked.native, checked.onProgress), checked)
     }
+    if (store.readOnly) return store
+    try {
+      await store.#cursors.cutBack()
+    } catch (error) {
+      await store.close().catch(() => {})
+      throw error
+    }
+    return store
   }
 
   /** Takes hold of a store that another thread of this process has open; it closes with the last one who closes it. */
@@ -96,6 +112,11 @@ export class MessageStore {
       },
     })
     this.#reader = new Reader(this.#native, this.#queues, this.readOnly, options.onDamage ?? warn, () => this.#assertOpen())
+    this.#cursors = new Cursors(this, () => {
+      this.#assertWritable()
+      if (this.state === 'failed') throw storeError('STORE_FAILED', { reason: 'a sync has failed', path: this.directory })
+    })
+    this.#finder = new Finder(this.#native, this.#queues, this.readOnly)
     this.commitLog = CommitLog.ofStore(this.#native, info)
     this.index = IndexFiles.ofStore(this.#native, info)
   }
@@ -200,10 +221,40 @@ export class MessageStore {
     return this.messageAt(Number(id.logOffset))
   }
 
+  /** The messages of a topic that have a key or a unique id and were stored in [begin, end], newest first; 64 of them where `limit` says nothing else. */
+  async messagesByKey(query: KeyQuery): Promise<Message[]> {
+    this.#assertOpen()
+    const messages = await Promise.all((await this.#finder.byKey(query)).map((logOffset) => this.commitLog.messageAt(logOffset)))
+    return messages.filter((message) => message !== undefined)
+  }
+
+  /** The queue offset that stands for a store time; 0 for an unknown queue. */
+  async offsetByTime(query: TimeQuery): Promise<number> {
+    this.#assertOpen()
+    return this.#finder.offsetByTime(query)
+  }
+
+  /** Store times of the first and the last message of a queue, or of the whole log; undefined when there is none. */
+  async timeSpan(queue?: { topic: string; queueId: number }): Promise<TimeSpan | undefined> {
+    this.#assertOpen()
+    return this.#finder.timeSpan(queue)
+  }
+
   /** Every record of the log in order, those outside queues included. */
   records(range: { from?: number; to?: number } = {}): AsyncIterableIterator<Message> {
     this.#assertOpen()
     return this.commitLog.records(range)
+  }
+
+  /** A named position in each queue, kept by the store; the same object for the same name. */
+  async cursor(name: string): Promise<Cursor> {
+    return this.#cursors.get(name)
+  }
+
+  /** The names of the cursors that were ever committed. */
+  async cursors(): Promise<string[]> {
+    this.#assertOpen()
+    return this.#cursors.names()
   }
 
   topics(): string[] {
@@ -262,6 +313,7 @@ export class MessageStore {
 
   async #close(): Promise<void> {
     await this.#appender.drain()
+    await this.#cursors.settled()
     try {
       await binding.close(this.#native)
     } finally {

@@ -1,4 +1,5 @@
 /** The values that go into a store and come out of it. Offsets are numbers: a log of 2^53 bytes is 8 PiB. Times are Unix milliseconds. */
+import type { IndexQuery } from './index-file.js'
 import type { Message } from './message.js'
 import type { TagFilter } from './tag-filter.js'
 
@@ -119,6 +120,33 @@ export interface RangePullResult extends Omit<PullResult, 'messages'> {
   /** Log offset and size of each record, alternating. */
   readonly ranges: Float64Array
   readonly count: number
+}
+
+/** Asks for the messages of a topic that have a key or a unique id. */
+export interface KeyQuery extends IndexQuery {
+  topic: string
+  key: string
+}
+
+/**
+ * Which message of a queue stands for a time: 'lower' the first that was stored then or later, and the queue's end when there is none; 'upper' the last that
+ * was stored then or earlier, and the queue's first when there is none (both RocketMQ 5's); 'nearest' the one whose store time is nearest, as RocketMQ 4.9 has it.
+ */
+export type TimeRule = 'lower' | 'upper' | 'nearest'
+
+export interface TimeQuery {
+  topic: string
+  queueId: number
+  /** Unix milliseconds. */
+  time: number
+  /** Default 'lower'. */
+  rule?: TimeRule
+}
+
+/** Store times of the first and the last message. */
+export interface TimeSpan {
+  readonly earliest: number
+  readonly latest: number
 }
 
 export interface MessagesOptions {

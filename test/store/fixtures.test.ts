@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import t, { type Test } from 'tap'
 import type { Message, MessageStore } from '#src/index.js'
-import { allFixtures, type Fixture, type FixtureName, fixture, type ManifestMessage, type ManifestRead } from '../support/fixtures.js'
+import { allFixtures, type Fixture, type FixtureName, fixture, type Manifest, type ManifestMessage, type ManifestRead } from '../support/fixtures.js'
 import { bodyOf, collect, openAt } from './stores.js'
 
 t.setTimeout(120_000)
@@ -129,10 +129,42 @@ async function check(t: Test, name: FixtureName, { dir, settings, manifest }: Fi
     if (!fine) missing.push({ query, found })
   }
   t.same([missing.length, missing[0]], [0, undefined], 'every query of the index')
+  await checkTimes(t, store, name, manifest)
   t.same(damage, [], 'no unit is damaged')
 
   await checkGoesOn(t, store, dir, settings, manifest.messages.length)
 }
+
+/** Offsets by time as the release that wrote the store finds them, and by RocketMQ 5's rules what the messages themselves say. */
+async function checkTimes(t: Test, store: MessageStore, name: FixtureName, { offsetByTime, queues, messages }: Manifest): Promise<void> {
+  const rule = name.endsWith('-5.3') ? 'lower' : 'nearest'
+  const asked = offsetByTime.filter(({ topic }) => !(name === 'trimmed-4.9' && topic === 'Old'))
+  const found = await Promise.all(
+    asked.map(({ topic, queueId, timestamp }) => store.offsetByTime({ topic, queueId, time: timestamp, rule })),
+  )
+  same(
+    t,
+    found.map((offset, i) => ({ ...asked[i], offset })),
+    asked.map((row) => ({ ...row })),
+    `${asked.length} offsets by time`,
+  )
+  const timeAt = new Map(messages.map(({ logOffset, storeTimestamp }) => [logOffset, storeTimestamp]))
+  for (const { topic, queueId, minOffset, entries } of queues) {
+    const times = entries.map(([logOffset]) => timeAt.get(logOffset) as number)
+    if (times.length === 0 || times.includes(undefined as never) || !isSorted(times)) continue
+    const [earliest, latest] = [times[0] as number, times.at(-1) as number]
+    t.same(await store.timeSpan({ topic, queueId }), { earliest, latest })
+    for (const time of new Set([0, earliest - 1, ...times, latest + 1])) {
+      const first = times.findIndex((stored) => stored >= time)
+      const last = times.findLastIndex((stored) => stored <= time)
+      const answers = [await store.offsetByTime({ topic, queueId, time }), await store.offsetByTime({ topic, queueId, time, rule: 'upper' })]
+      const expected = [minOffset + (first < 0 ? times.length : first), minOffset + Math.max(0, last)]
+      if (!isDeepStrictEqual(answers, expected)) t.same(answers, expected, `${topic} ${queueId} at ${time}`)
+    }
+  }
+}
+
+const isSorted = (times: readonly number[]): boolean => times.every((time, i) => i === 0 || time >= (times[i - 1] as number))
 
 /** A store that RocketMQ wrote takes more, closes, and opens clean with all of it. */
 async function checkGoesOn(t: Test, store: MessageStore, dir: string, settings: object, before: number): Promise<void> {

@@ -15,6 +15,7 @@ const writes: Record<string, (store: MessageStore) => unknown> = {
   appendBatchSync: (store) => store.appendBatchSync([{ topic: 'orders' }]),
   appendRaw: (store) => store.appendRaw(store.maxLogOffset, Buffer.alloc(0)),
   flush: (store) => store.flush(),
+  cursor: (store) => store.cursor('c'),
 }
 const reads: Record<string, (store: MessageStore) => unknown> = {
   pull: (store) => store.pull({ ...queue, offset: 0 }),
@@ -23,6 +24,10 @@ const reads: Record<string, (store: MessageStore) => unknown> = {
   messages: (store) => collect(store.messages(queue)),
   messageAt: (store) => store.messageAt(0),
   messageById: (store) => store.messageById('7F00000100002A9F0000000000000000'),
+  messagesByKey: (store) => store.messagesByKey({ topic: 'orders', key: 'k0' }),
+  offsetByTime: (store) => store.offsetByTime({ ...queue, time: 0 }),
+  cursors: (store) => store.cursors(),
+  timeSpan: (store) => store.timeSpan(queue),
   records: (store) => collect(store.records()),
   topics: (store) => store.topics(),
   queues: (store) => store.queues(),
