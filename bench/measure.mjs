@@ -23,12 +23,9 @@ export const runTurns = (trials, { dir, bytes }) =>
     return takeTurns(Object.fromEntries(players))
   })
 
-/** Of the pages that were used before, a virtual machine gives some back to its host before a trial can take them. */
-const GIVEN_BACK = 3e9
-
-/** Before: the page cache is made of pages that were used before. After: the files are gone, and nothing waits to be written. */
+/** Before: the page cache is made of pages that were used before, and none has been given back to a host. After: the files are gone, and nothing waits to be written. */
 async function inWarmFolder({ dir, bytes }, run) {
-  await tool([programs.limit, 'warm', `dir=${dir}`, `bytes=${Math.round(bytes + Math.min(bytes, GIVEN_BACK))}`])
+  await tool([programs.limit, 'warm', `dir=${dir}`, `bytes=${Math.round(bytes)}`])
   rmSync(dir, { recursive: true, force: true })
   mkdirSync(dir, { recursive: true })
   try {
