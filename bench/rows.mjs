@@ -226,6 +226,8 @@ function pull(scaled) {
 
 function workers(scaled, scale) {
   const all = { body: 1024, count: scaled(400_000), seconds: Math.max(0.3, scale) }
+  const writers = (threads) => limit('writers', { body: 1024, count: scaled(2_000_000), threads })
+  const copiers = (threads) => limit('gather', { count: scaled(1_000_000), piece: recordBytes(1024), threads })
   const threads = (writers, readers) => ours('workers', { ...all, writers, readers })
   const row = (name, candidate, metric, targets) => ({ name, ours: candidate, metric, unit: 'messages/s', targets })
   return {
@@ -238,6 +240,11 @@ function workers(scaled, scale) {
       'one reading': threads(0, 1),
       'two reading': threads(0, 2),
       'one appending, three reading': threads(1, 3),
+      'C, one writing': writers(1),
+      'C, two writing': writers(2),
+      'C, four writing': writers(4),
+      'C, one copying': copiers(1),
+      'C, two copying': copiers(2),
     },
     rows: [
       row('two appending', 'two appending', 'appends', [{ of: 'one appending', atLeast: 1 }]),
@@ -245,6 +252,10 @@ function workers(scaled, scale) {
       row('one appending, three reading: sum', 'one appending, three reading', 'sum', [{ of: 'one appending', atLeast: 1, metric: 'sum' }]),
       row('one appending, three reading: reads', 'one appending, three reading', 'reads', [{ of: 'one reading', atLeast: 1 }]),
       row('two reading', 'two reading', 'reads', [{ of: 'one reading', atLeast: 1.5 }]),
+      // What threads get out of this machine where they share nothing but memory.
+      row('in C: two writing', 'C, two writing', 'rate', [{ of: 'C, one writing', metric: 'rate' }]),
+      row('in C: four writing', 'C, four writing', 'rate', [{ of: 'C, one writing', metric: 'rate' }]),
+      row('in C: two copying', 'C, two copying', 'rate', [{ of: 'C, one copying', metric: 'rate' }]),
     ],
   }
 }

@@ -3,6 +3,7 @@
 // thread makes present ahead.
 #include "crc.h"
 #include "limit.h"
+#include "record.h"
 
 enum {
   QUEUES = 4,
@@ -15,22 +16,6 @@ enum {
   AHEAD = 64 << 20
 };
 static const size_t SEGMENT = 1 << 30;
-
-static inline uint8_t* put16(uint8_t* at, uint16_t v) {
-  v = __builtin_bswap16(v);
-  return (uint8_t*)memcpy(at, &v, 2) + 2;
-}
-static inline uint8_t* put32(uint8_t* at, uint32_t v) {
-  v = __builtin_bswap32(v);
-  return (uint8_t*)memcpy(at, &v, 4) + 4;
-}
-static inline uint8_t* put64(uint8_t* at, uint64_t v) {
-  v = __builtin_bswap64(v);
-  return (uint8_t*)memcpy(at, &v, 8) + 8;
-}
-static inline uint8_t* put_text(uint8_t* at, const char* text, size_t length) {
-  return (uint8_t*)memcpy(at, text, length) + length;
-}
 
 static inline int32_t java_hash(int32_t seed, const char* text, size_t length) {
   uint32_t h = (uint32_t)seed;
@@ -138,10 +123,9 @@ int run_append(void) {
   int index_files = 0;
   if (keys) open_index(&index, dir, index_files++);
 
-  static const char topic[] = "bench";
-  const size_t topic_bytes = sizeof topic - 1, most = 91 + body_bytes + topic_bytes + 64;
+  const size_t most = record_bytes(body_bytes, 0) + 64;
   const int64_t tag_code = java_hash(0, "tagA", 4);
-  const int32_t key_seed = java_hash(java_hash(0, topic, topic_bytes), "#", 1);
+  const int32_t key_seed = java_hash(java_hash(0, TOPIC, TOPIC_BYTES), "#", 1);
 
   static struct ahead ahead;  // the helper looks at it until the process is gone
   ahead.dir = dir;
@@ -205,24 +189,10 @@ int run_append(void) {
     const uint8_t* body = bodies + (i % BODIES) * body_bytes;
     struct queue* queue = &queues[i % QUEUES];
     int64_t time_ms = wall_ms();
-    uint16_t property_bytes = (uint16_t)(9 + (keys ? 6 + key_bytes : 0));
-    uint32_t size = (uint32_t)(91 + body_bytes + topic_bytes + property_bytes);
+    uint32_t size = record_bytes(body_bytes, key_bytes);
 
-    uint8_t* p = put32(put32(at, size), 0xDAA320A7);
-    p = put32(p, crc32_of(body, body_bytes) & 0x7FFFFFFF);
-    p = put32(put32(p, (uint32_t)(i % QUEUES)), 0);
-    p = put64(put64(p, queue->next), position);
-    p = put64(put32(p, 0), (uint64_t)time_ms);
-    p = put32(put32(p, 0x7F000001), 10911);
-    p = put64(p, (uint64_t)time_ms);
-    p = put32(put32(p, 0x7F000001), 10911);
-    p = put64(put32(p, 0), 0);
-    p = put32(p, (uint32_t)body_bytes);
-    p = put_text(p, (const char*)body, body_bytes);
-    *p++ = (uint8_t)topic_bytes;
-    p = put16(put_text(p, topic, topic_bytes), property_bytes);
-    p = put_text(p, "TAGS\001tagA", 9);
-    if (keys) p = put_text(put_text(p, "\002KEYS\001", 6), key, key_bytes);
+    struct record record = {body, body_bytes, (uint32_t)(i % QUEUES), queue->next, position, time_ms, key, key_bytes};
+    uint8_t* p = put_record(at, &record);
 
     uint8_t* unit = queue->units + queue->held * UNIT;
     put64(put32(put64(unit, position), size), (uint64_t)tag_code);

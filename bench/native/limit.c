@@ -1,11 +1,12 @@
 // limit NAME key=value…: what the machine allows, in plain C. Prints one JSON object.
 //
 //   append  dir= count= body= keys=0|1 write=pwrite|mapped    records, queue units, index entries of so many messages
+//   writers dir= count= body= threads=    the same records by several threads and without a lock
 //   sync    dir= count= body= way=extend|unwritten|zeroed|mapped|threads    one fdatasync a record
 //   stream  dir= bytes=                   so many bytes in segments, synced at the end
 //   paced   dir= rate= seconds= body=     open loop: latency from the intended start, and stalls
 //   raw     dir= way=memcpy|pwrite|gathered bytes= piece=    nothing but the copy
-//   gather  dir= count= piece=            records of four queues copied 32 at a time
+//   gather  dir= count= piece= threads=    records of four queues copied 32 at a time
 //   warm    dir= bytes=                   writes and deletes a file, so that the next run meets used pages
 //   drop    dir=                          drops the files below a folder from the page cache, and checks it
 //   check                                 the fast CRC against the slow one
@@ -97,7 +98,7 @@ int main(int argc, char** argv) {
   static const struct {
     const char* name;
     int (*run)(void);
-  } commands[] = {{"append", run_append}, {"sync", run_sync}, {"stream", run_stream},
+  } commands[] = {{"append", run_append}, {"writers", run_writers}, {"sync", run_sync}, {"stream", run_stream},
                   {"paced", run_paced},   {"raw", run_raw},   {"gather", run_gather},
                   {"warm", run_warm},     {"drop", run_drop}, {"check", run_check}};
   argument_count = argc;
@@ -105,5 +106,5 @@ int main(int argc, char** argv) {
   for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++) {
     if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run();
   }
-  fail("usage: limit append|sync|stream|paced|raw|gather|warm|drop|check key=value…");
+  fail("usage: limit append|writers|sync|stream|paced|raw|gather|warm|drop|check key=value…");
 }

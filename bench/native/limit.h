@@ -61,6 +61,7 @@ void fill_random(uint8_t* out, size_t bytes, uint64_t seed);
 void print_rate(double messages, double seconds, double cpu, double bytes);
 
 int run_append(void);
+int run_writers(void);
 int run_sync(void);
 int run_stream(void);
 int run_paced(void);

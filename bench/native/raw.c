@@ -40,21 +40,22 @@ int run_raw(void) {
 }
 
 // Records of four queues that take turns in a file, copied 32 at a time, queue by queue, out of a mapping into one
-// buffer: what any pull that copies has to wait for. The next record is asked for while one is copied.
-int run_gather(void) {
+// buffer: what any pull that copies has to wait for. The next record is asked for while one is copied. Each of
+// `threads` does so.
+static struct {
+  const uint8_t* base;
+  size_t count, piece;
+  double started;
+  _Atomic size_t copied;
+} gathered;
+
+static void* gather(void* argument) {
   enum { QUEUES = 4, PULL = 32, LINE = 64 };
-  const char* dir = option("dir", NULL);
-  size_t count = (size_t)number("count", 1e6), piece = (size_t)number("piece", 1129), bytes = count * piece;
-  if (dir == NULL) fail("gather needs dir=");
-  uint8_t* data = random_bodies(4 * KIB);
-  int fd = create_file(dir, "gather", bytes);
-  for (size_t at = 0; at < bytes; at += MIB) write_all(fd, data, bytes - at < MIB ? bytes - at : MIB, (off_t)at);
-  const uint8_t* base = map_file(fd, bytes);
-  uint64_t sum = 0;
-  for (size_t page = 0; page < bytes; page += 4096) sum += ((volatile const uint8_t*)base)[page];
+  size_t count = gathered.count, piece = gathered.piece, copied = 0;
+  const uint8_t* base = gathered.base;
   uint8_t* out = malloc(PULL * piece);
-  size_t copied = 0;
-  double cpu = cpu_seconds(), started = now();
+  uint64_t sum = 0;
+  (void)argument;
   do {
     for (size_t queue = 0; queue < QUEUES; queue++) {
       for (size_t first = queue; first < count; first += QUEUES * PULL) {
@@ -67,9 +68,32 @@ int run_gather(void) {
         sum += out[(held - 1) * piece];
       }
     }
-  } while (now() - started < 1);
+  } while (now() - gathered.started < 1);
   if (sum == 1) fail("nothing was read");
-  print_rate((double)copied, now() - started, cpu_seconds() - cpu, (double)(copied * piece));
+  atomic_fetch_add(&gathered.copied, copied);
+  return NULL;
+}
+
+int run_gather(void) {
+  const char* dir = option("dir", NULL);
+  size_t count = (size_t)number("count", 1e6), piece = (size_t)number("piece", 1129), bytes = count * piece,
+         threads = (size_t)number("threads", 1);
+  pthread_t readers[64];
+  if (dir == NULL || threads < 1 || threads > 64) fail("gather needs dir=, and 1 to 64 threads");
+  uint8_t* data = random_bodies(4 * KIB);
+  int fd = create_file(dir, "gather", bytes);
+  for (size_t at = 0; at < bytes; at += MIB) write_all(fd, data, bytes - at < MIB ? bytes - at : MIB, (off_t)at);
+  gathered.base = map_file(fd, bytes);
+  gathered.count = count;
+  gathered.piece = piece;
+  uint64_t sum = 0;
+  for (size_t page = 0; page < bytes; page += 4096) sum += ((volatile const uint8_t*)gathered.base)[page];
+  if (sum == 1) fail("nothing was read");
+  double cpu = cpu_seconds();
+  gathered.started = now();
+  for (size_t i = 0; i < threads; i++) pthread_create(&readers[i], NULL, gather, NULL);
+  for (size_t i = 0; i < threads; i++) pthread_join(readers[i], NULL);
+  print_rate((double)gathered.copied, now() - gathered.started, cpu_seconds() - cpu, (double)(gathered.copied * piece));
   return 0;
 }
 
