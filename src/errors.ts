@@ -93,7 +93,10 @@ const table = {
     "Restore the store from a copy, or open it with onCorruption 'readOnly' to save what is before the damage, or 'cut' to give up what is behind it",
   ),
   CORRUPT_QUEUE: entry(located, "Remove the queue's folder while the store is closed: opening rebuilds it from the log"),
-  CORRUPT_CURSOR: entry(located, 'Remove the file while the store is closed and seek to where reading shall go on, or restore it from a backup'),
+  CORRUPT_CURSOR: entry(
+    located,
+    'Remove the file while the store is closed and seek to where reading shall go on, or restore it from a backup',
+  ),
   CORRUPT_INDEX: entry(located, 'Open the store for writing with rebuildIndex: the index is built again from the log'),
   CORRUPT_CHECKPOINT: entry(located, 'Remove the file while the store is closed: opening then scans the whole log'),
   FOREIGN_FILE: entry(located, 'Move the file out of the store; RocketMQ too refuses to start with it'),

@@ -29,6 +29,7 @@ const samples: { readonly [C in StoreErrorCode]: DetailsOf<C> } = {
   PAGE_UNREADABLE: { reason, logOffset: 4096 },
   CORRUPT_LOG: { reason, logOffset: 4096 },
   CORRUPT_QUEUE: { reason },
+  CORRUPT_CURSOR: { reason: 'Unexpected end of JSON input', path: '/data/millrace/cursors/billing.json' },
   CORRUPT_INDEX: { reason },
   CORRUPT_CHECKPOINT: { reason },
   FOREIGN_FILE: { reason },

@@ -98,9 +98,9 @@ int main(int argc, char** argv) {
   static const struct {
     const char* name;
     int (*run)(void);
-  } commands[] = {{"append", run_append}, {"writers", run_writers}, {"sync", run_sync}, {"stream", run_stream},
-                  {"paced", run_paced},   {"raw", run_raw},   {"gather", run_gather},
-                  {"warm", run_warm},     {"drop", run_drop}, {"check", run_check}};
+  } commands[] = {{"append", run_append}, {"writers", run_writers}, {"sync", run_sync},     {"stream", run_stream},
+                  {"paced", run_paced},   {"raw", run_raw},         {"gather", run_gather}, {"warm", run_warm},
+                  {"drop", run_drop},     {"check", run_check}};
   argument_count = argc;
   arguments = argv;
   for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++) {

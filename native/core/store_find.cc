@@ -119,7 +119,8 @@ Status Store::NearestTo(ConsumeQueue* queue, int64_t min, int64_t max, int64_t t
       low = middle + 1;
     }
   }
-  const bool take_before = before >= 0 && (behind < 0 || (before_time >= 0 && time - before_time <= behind_time - time));
+  const bool take_before =
+      before >= 0 && (behind < 0 || (before_time >= 0 && time - before_time <= behind_time - time));
   *offset = take_before ? before : behind;
   return Status::Ok();
 }

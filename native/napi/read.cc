@@ -301,15 +301,16 @@ napi_value FindMessages(napi_env env, napi_callback_info info) {
   StoreHandle* handle = OpenHandle(env, arguments.at(0));
   if (handle == nullptr) return nullptr;
   auto asked = std::make_shared<Asked>();
-  if (!arguments.String(1, &asked->topic) || !arguments.String(2, &asked->key) || !arguments.Integer(3, &asked->limit) ||
-      asked->limit < 0 || !arguments.Integer(4, &asked->begin) || !arguments.Integer(5, &asked->end))
+  if (!arguments.String(1, &asked->topic) || !arguments.String(2, &asked->key) ||
+      !arguments.Integer(3, &asked->limit) || asked->limit < 0 || !arguments.Integer(4, &asked->begin) ||
+      !arguments.Integer(5, &asked->end))
     return ThrowArgument(env, "findMessages takes a topic, a key, a limit and two times");
   return RunOnPool(
       env, handle->shared(),
       [asked](PoolWork& work) {
-        work.status = work.store->FindKey(
-            {asked->topic, asked->key, static_cast<size_t>(asked->limit), asked->begin, asked->end},
-            &asked->log_offsets);
+        work.status =
+            work.store->FindKey({asked->topic, asked->key, static_cast<size_t>(asked->limit), asked->begin, asked->end},
+                                &asked->log_offsets);
       },
       [asked](napi_env e, PoolWork&) { return Numbers(e, asked->log_offsets); });
 }

@@ -24,6 +24,8 @@ interface Home {
   readonly folder: string
   /** Throws where the store takes no writes. */
   readonly assertWritable: () => void
+  /** The cursor of that name is gone: the next one begins anew. */
+  readonly forget: (name: string) => void
 }
 
 export class Cursor {
@@ -79,6 +81,12 @@ export class Cursor {
 
   /** Settles when every move made so far is on disk. Commits that come while one is written share the next write. */
   commit(): Promise<void> {
+    try {
+      this.#home.assertWritable()
+      if (this.#removed) throw invalid('cursor', this.name, 'a cursor that was not removed')
+    } catch (error) {
+      return Promise.reject(error)
+    }
     if (this.#next !== undefined) return this.#next
     const begin = (): Promise<void> => {
       this.#next = undefined
@@ -93,13 +101,15 @@ export class Cursor {
   async remove(): Promise<void> {
     this.#home.assertWritable()
     this.#removed = true
+    this.#home.forget(this.name)
     await this.settled()
-    await unlink(fileOf(this.#home.folder, this.name)).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw failed(error, this.#home.folder)
-    })
-    await syncFolder(this.#home.folder).catch((error: NodeJS.ErrnoException) => {
-      throw failed(error, this.#home.folder)
-    })
+    const path = fileOf(this.#home.folder, this.name)
+    try {
+      await unlink(path)
+      await syncFolder(this.#home.folder)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw failed(error as NodeJS.ErrnoException, path)
+    }
   }
 
   /** @internal When no write is under way. */
@@ -108,8 +118,6 @@ export class Cursor {
   }
 
   async #write(): Promise<void> {
-    this.#home.assertWritable()
-    if (this.#removed) throw storeError('INVALID_ARGUMENT', { what: 'cursor', value: this.name, allowed: 'a cursor that was not removed' })
     if (!this.#moved) return
     this.#moved = false
     try {
@@ -127,7 +135,8 @@ export class Cursors {
   readonly #open = new Map<string, Promise<Cursor>>()
 
   constructor(store: MessageStore, assertWritable: () => void) {
-    this.#home = { store, folder: join(store.directory, 'millrace', 'cursors'), assertWritable }
+    const forget = (name: string): void => void this.#open.delete(name)
+    this.#home = { store, folder: join(store.directory, 'millrace', 'cursors'), assertWritable, forget }
   }
 
   /** Opens a cursor, a new one where there is none of that name. */
@@ -199,7 +208,9 @@ async function namesIn(folder: string): Promise<string[]> {
 
 async function writePositions(folder: string, name: string, positions: Positions): Promise<void> {
   const path = fileOf(folder, name)
-  const text = JSON.stringify({ positions: Object.fromEntries([...positions].map(([topic, queues]) => [topic, Object.fromEntries(queues)])) })
+  const text = JSON.stringify({
+    positions: Object.fromEntries([...positions].map(([topic, queues]) => [topic, Object.fromEntries(queues)])),
+  })
   try {
     if ((await mkdir(folder, { recursive: true })) !== undefined) await syncFolder(join(folder, '..'))
     await replaceFile(path, text)
@@ -220,6 +231,7 @@ async function readPositions(folder: string, name: string): Promise<Positions> {
   const positions: Positions = new Map()
   try {
     for (const [topic, queues] of Object.entries<Record<string, unknown>>(JSON.parse(text).positions)) {
+      checkObject(topic, queues)
       const of = new Map<number, number>()
       for (const [queueId, offset] of Object.entries(queues)) {
         checkWhole('queueId', Number(queueId))

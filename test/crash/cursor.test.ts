@@ -38,7 +38,10 @@ t.test('every message that was appended is handled at least once', async (t) => 
     handled = number
   })
   t.same(wrong, [])
-  t.ok(handled > 0 && appended > 0 && committed > 0, `${kills} kills, ${appended + 1} appended, ${handled + 1} handled, ${again} of them again`)
+  t.ok(
+    handled > 0 && appended > 0 && committed > 0,
+    `${kills} kills, ${appended + 1} appended, ${handled + 1} handled, ${again} of them again`,
+  )
 })
 
 const linesOf = (notes: string): string[] => readFileSync(notes, 'utf8').split('\n').slice(0, -1)

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { bodyOf, newDirectory, numbered, openAt, openNew, refusal } from './stores.js'
@@ -72,6 +72,7 @@ t.test('several cursors of a store do not meet, and are listed', async (t) => {
   await a.remove()
   t.same(await store.cursors(), ['b|%-_9'])
   t.equal((await refusal(() => a.commit())).code, 'INVALID_ARGUMENT')
+  await (await store.cursor('never-committed')).remove()
   t.equal((await store.cursor('a')).position('orders', 0), undefined, 'a new one of that name begins anew')
 })
 
@@ -87,7 +88,8 @@ t.test('commits that come together share a write, and each holds what was moved 
   }
   await Promise.all(commits)
   t.match(readFileSync(join(folderOf(directory), 'billing.json'), 'utf8'), '"orders":{"0":100}')
-  const last = (cursor.seek('orders', 0, 50), cursor.commit())
+  cursor.seek('orders', 0, 50)
+  const last = cursor.commit()
   await store.close()
   await last
   t.equal((await (await openAt(t, directory)).cursor('billing')).position('orders', 0), 50, 'close waits for it')
@@ -117,7 +119,15 @@ t.test('a file that holds no positions is named, and neither it nor the store su
   const directory = newDirectory(t)
   await (await openAt(t, directory)).close()
   mkdirSync(folderOf(directory), { recursive: true })
-  const bad = ['', '{', '[]', '{"positions":{"orders":{"0":-1}}}', '{"positions":{"orders":{"x":1}}}', '{"positions":{"orders":7.5}}', 'null']
+  const bad = [
+    '',
+    '{',
+    '[]',
+    '{"positions":{"orders":{"0":-1}}}',
+    '{"positions":{"orders":{"x":1}}}',
+    '{"positions":{"orders":7.5}}',
+    'null',
+  ]
   for (const [i, text] of bad.entries()) writeFileSync(join(folderOf(directory), `c${i}.json`), text)
   writeFileSync(join(folderOf(directory), 'billing.json.tmp'), 'half')
   const store = await openAt(t, directory)
@@ -138,7 +148,13 @@ t.test('what is no name, queue or offset is refused', async (t) => {
   for (const name of ['', '..', 'a/b', 'a.b', 'x'.repeat(128), 7, undefined])
     t.equal((await refusal(() => store.cursor(name as string))).code, 'INVALID_ARGUMENT', String(name))
   const cursor = await store.cursor('c')
-  const bad: [unknown, unknown, unknown][] = [['', 0, 0], [7, 0, 0], ['t', -1, 0], ['t', 0, -1], ['t', 0, 1.5]]
+  const bad: [unknown, unknown, unknown][] = [
+    ['', 0, 0],
+    [7, 0, 0],
+    ['t', -1, 0],
+    ['t', 0, -1],
+    ['t', 0, 1.5],
+  ]
   for (const [topic, queueId, offset] of bad)
     t.equal((await refusal(() => cursor.seek(topic as string, queueId as number, offset as number))).code, 'INVALID_ARGUMENT')
   t.same(cursor.positions(), [])
@@ -151,7 +167,6 @@ t.test('a commit after close is refused, and a failed one can be made again', as
   cursor.seek('orders', 0, 0)
   mkdirSync(join(folderOf(directory), 'c.json', 'in the way'), { recursive: true })
   t.equal((await refusal(() => cursor.commit())).code, 'IO_ERROR')
-  const { rmSync } = await import('node:fs')
   rmSync(join(folderOf(directory), 'c.json'), { recursive: true })
   await cursor.commit()
   t.same(await store.cursors(), ['c'])

@@ -43,9 +43,18 @@ t.test('times of a query are kept to the millisecond, whatever the index rounds'
     times.push(store.appendSync({ topic: 'orders', keys: 'k', body: `${i}` }).storeTimestamp)
     await sleep(200)
   }
-  for (const [first, last] of [[0, 7], [1, 3], [2, 2], [6, 7]] as const) {
+  for (const [first, last] of [
+    [0, 7],
+    [1, 3],
+    [2, 2],
+    [6, 7],
+  ] as const) {
     const found = await store.messagesByKey({ topic: 'orders', key: 'k', begin: times[first] as number, end: times[last] as number })
-    t.same(bodies(found), Array.from({ length: last - first + 1 }, (_, i) => `${last - i}`), `${first} to ${last}`)
+    t.same(
+      bodies(found),
+      Array.from({ length: last - first + 1 }, (_, i) => `${last - i}`),
+      `${first} to ${last}`,
+    )
   }
   t.same(await store.messagesByKey({ topic: 'orders', key: 'k', begin: (times[7] as number) + 1 }), [])
 })

@@ -3,7 +3,15 @@ import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import t, { type Test } from 'tap'
 import type { Message, MessageStore } from '#src/index.js'
-import { allFixtures, type Fixture, type FixtureName, fixture, type Manifest, type ManifestMessage, type ManifestRead } from '../support/fixtures.js'
+import {
+  allFixtures,
+  type Fixture,
+  type FixtureName,
+  fixture,
+  type Manifest,
+  type ManifestMessage,
+  type ManifestRead,
+} from '../support/fixtures.js'
 import { bodyOf, collect, openAt } from './stores.js'
 
 t.setTimeout(120_000)
@@ -157,7 +165,10 @@ async function checkTimes(t: Test, store: MessageStore, name: FixtureName, { off
     for (const time of new Set([0, earliest - 1, ...times, latest + 1])) {
       const first = times.findIndex((stored) => stored >= time)
       const last = times.findLastIndex((stored) => stored <= time)
-      const answers = [await store.offsetByTime({ topic, queueId, time }), await store.offsetByTime({ topic, queueId, time, rule: 'upper' })]
+      const answers = [
+        await store.offsetByTime({ topic, queueId, time }),
+        await store.offsetByTime({ topic, queueId, time, rule: 'upper' }),
+      ]
       const expected = [minOffset + (first < 0 ? times.length : first), minOffset + Math.max(0, last)]
       if (!isDeepStrictEqual(answers, expected)) t.same(answers, expected, `${topic} ${queueId} at ${time}`)
     }
