@@ -103,7 +103,8 @@ Status IndexFile::Create(const std::string& birth_path) {
 
 // Makes the pages of reserved bytes at once, in large ones, instead of by a fault each. Where it fails, they fault.
 void IndexFile::Present(int64_t from, int64_t to) {
-  if (WriteZeros(files_, fd_, from, to).ok()) files_->Populate(base_ + from, static_cast<size_t>(to - from));
+  if (from < to && WriteZeros(files_, fd_, from, to).ok())
+    files_->Populate(base_ + from, static_cast<size_t>(to - from));
 }
 
 Status IndexFile::PutInPlace() {
@@ -116,7 +117,6 @@ Status IndexFile::PutInPlace() {
 Status IndexFile::Reserve(int64_t entries) {
   const int64_t end = EntryAt(next()) - base_, needed = std::min(sizes_.file_bytes(), end + entries * kIndexEntryBytes);
   if (needed <= reserved_) return Status::Ok();
-  reserved_ = std::max(reserved_, end);
   const int64_t wanted = std::min(sizes_.file_bytes(), std::max(needed, reserved_ + kReserveStepBytes));
   int64_t got = wanted;
   Status status = files_->Reserve(fd_, reserved_, wanted - reserved_);
@@ -125,7 +125,7 @@ Status IndexFile::Reserve(int64_t entries) {
     status = files_->Reserve(fd_, reserved_, got - reserved_);
   }
   if (!status.ok()) return status.At(path_);
-  Present(reserved_, got);
+  Present(std::max(reserved_, end), got);  // a file that was opened has entries before `end`
   reserved_ = got;
   return status;
 }

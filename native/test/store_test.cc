@@ -57,6 +57,25 @@ TEST("a store that was closed opens clean and goes on") {
   }
 }
 
+TEST("a store whose last index file is full, or nearly, opens and goes on in it or behind it") {
+  Scratch scratch;
+  const StoreOptions options = TinyOptions(scratch / "store");
+  const int a_file = OpenStore(options)->index().sizes().entries - 1;
+  int count = 0;
+  for (const int more : {a_file - 1, 1, 1, a_file - 1, 2}) {
+    auto store = OpenStore(options);
+    CHECK(store != nullptr);
+    Fill(*store, count, more);
+    count += more;
+    CHECK(store->Close().ok());
+  }
+  auto store = OpenStore(options);
+  CheckFilled(*store, count);
+  CHECK_EQ(store->index().files().size(), size_t{3});
+  for (int i = 0; i < count; i++)
+    CHECK_EQ(Find(store->index(), "orders", "k" + std::to_string(i), 10, 0, INT64_MAX).size(), size_t{1});
+}
+
 TEST("a store that died without closing has everything that was appended") {
   Scratch scratch;
   for (int round = 0; round < 5; round++) {
