@@ -7,7 +7,8 @@
 //   paced   dir= rate= seconds= body=     open loop: latency from the intended start, and stalls
 //   raw     dir= way=memcpy|pwrite|gathered bytes= piece=    nothing but the copy
 //   gather  dir= count= piece= threads=    records of four queues copied 32 at a time
-//   warm    dir= bytes=                   writes and deletes a file, so that the next run meets used pages
+//   warm    dir= bytes=                   writes and deletes a file, and holds free memory for a moment: the next run
+//                                         meets pages that were used and that no host has been given back
 //   drop    dir=                          drops the files below a folder from the page cache, and checks it
 //   check                                 the fast CRC against the slow one
 #include "limit.h"

@@ -2,9 +2,9 @@
  * Named positions in queues, kept in the store's own folder: for programs that embed the store alone. (A broker keeps its consumers' offsets in `config/`.)
  * A position never points behind its queue: whoever opens the store after a power cut takes it back to what the queue still has.
  */
-import { mkdir, readdir, readFile, unlink } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { storeError } from '../errors.js'
+import { StoreError, storeError } from '../errors.js'
 import { replaceFile, syncFolder } from './durable-file.js'
 import type { Message } from './message.js'
 import type { MessageStore } from './message-store.js'
@@ -194,6 +194,9 @@ const fileOf = (folder: string, name: string): string => join(folder, name + END
 const failed = (error: NodeJS.ErrnoException, path: string): Error =>
   storeError(error.code === 'ENOSPC' || error.code === 'EDQUOT' ? 'DISK_FULL' : 'IO_ERROR', { reason: error.message, path, cause: error })
 
+const unsafe = (path: string): Error =>
+  storeError('UNSAFE_PATH', { reason: 'is a link, or no ordinary file or folder, where a cursor belongs', path })
+
 async function namesIn(folder: string): Promise<string[]> {
   const files = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
@@ -213,8 +216,10 @@ async function writePositions(folder: string, name: string, positions: Positions
   })
   try {
     if ((await mkdir(folder, { recursive: true })) !== undefined) await syncFolder(join(folder, '..'))
+    if (!(await lstat(folder)).isDirectory()) throw unsafe(folder)
     await replaceFile(path, text)
   } catch (error) {
+    if (error instanceof StoreError) throw error
     throw failed(error as NodeJS.ErrnoException, path)
   }
 }
@@ -223,8 +228,10 @@ async function readPositions(folder: string, name: string): Promise<Positions> {
   const path = fileOf(folder, name)
   let text: string
   try {
+    if (!(await lstat(path)).isFile()) throw unsafe(path)
     text = await readFile(path, 'utf8')
   } catch (error) {
+    if (error instanceof StoreError) throw error
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map()
     throw failed(error as NodeJS.ErrnoException, path)
   }

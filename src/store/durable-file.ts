@@ -1,10 +1,11 @@
 /** Small files that are replaced as a whole: after a crash there is the old one or the new one, and once it has settled the new one. */
-import { open, rename } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 export async function replaceFile(path: string, text: string): Promise<void> {
   const birth = `${path}.tmp`
-  const file = await open(birth, 'w')
+  await rm(birth, { force: true }) // a leftover, or a link to somewhere else
+  const file = await open(birth, 'wx')
   try {
     await file.writeFile(text)
     await file.datasync()

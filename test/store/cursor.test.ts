@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { bodyOf, newDirectory, numbered, openAt, openNew, refusal } from './stores.js'
@@ -173,4 +173,23 @@ t.test('a commit after close is refused, and a failed one can be made again', as
   await store.close()
   cursor.seek('orders', 0, 1)
   t.equal((await refusal(() => cursor.commit())).code, 'STORE_NOT_OPEN')
+})
+
+t.test('a link where a cursor belongs leads nowhere', async (t) => {
+  const directory = newDirectory(t)
+  const store = await openAt(t, directory)
+  const outside = newDirectory(t)
+  mkdirSync(outside)
+  symlinkSync(outside, folderOf(directory))
+  const cursor = await store.cursor('c')
+  cursor.seek('orders', 0, 0)
+  t.equal((await refusal(() => cursor.commit())).code, 'UNSAFE_PATH')
+  t.same(readdirSync(outside), [])
+  rmSync(folderOf(directory))
+  mkdirSync(folderOf(directory))
+  symlinkSync(join(outside, 'birth'), join(folderOf(directory), 'c.json.tmp'))
+  symlinkSync(join(outside, 'd'), join(folderOf(directory), 'd.json'))
+  await cursor.commit()
+  t.notOk(existsSync(join(outside, 'birth')))
+  t.equal((await refusal(() => store.cursor('d'))).code, 'UNSAFE_PATH')
 })
