@@ -10,15 +10,17 @@ namespace millrace {
 
 namespace {
 
-using platform::kLargePageBytes;
 using Clock = std::chrono::steady_clock;
 
 // Pages are made by writing zeros, a piece at a time, and then mapped. Faults in a hole would make them one by one, and
-// as many behind each as the system reads ahead, megabytes sometimes.
-constexpr int64_t kPieceBytes = 512 << 10;
-// Faster than this a piece is a large page: made, mapped, protected and written back as one, and the writer's stores
-// into it find their translation. Measured, that halves what a record costs.
-constexpr double kLargeBytesPerSecond = 100e6;
+// as many behind each as the system reads ahead, megabytes sometimes. A piece is a large page: made, mapped, protected
+// and written back as one, and the writer's stores into it find their translation. Measured, that halves what a record
+// costs.
+constexpr int64_t kPieceBytes = platform::kLargePageBytes;
+// A writer slower than this, or than half of it once pages were made for it, does without: a pwrite for each of its
+// commits takes less of its time than the pages take of another processor's, and of the disk's, which writes large
+// pages whole again and again.
+constexpr double kPopulateBytesPerSecond = 100e6;
 // What the writer fills itself when it comes past the keeper: far cheaper than a pwrite for each small record, and
 // dearer than one for many.
 constexpr int64_t kFillHereBytes = 64 << 10;
@@ -28,11 +30,14 @@ constexpr int64_t kMaxWindowBytes = 64 << 20;
 constexpr double kPopulateSeconds = 0.005;
 // A keeper that fell behind begins again this far ahead of the writer.
 constexpr double kLeadSeconds = 0.0005;
-// The write rate is measured over at least so long.
+// The write rate is measured over at least so long; each measurement moves the lasting rate by its share.
 constexpr double kRateSeconds = 0.001;
+constexpr double kLastingShare = 0.05;
 // What the writer needs in this time is reserved: fallocate holds the file's lock, and with a busy disk it waits for
-// bitmaps to be read, so it must be done long before. A fast writer's segment is reserved at once.
+// bitmaps to be read, so it must be done long before.
 constexpr double kReserveSeconds = 4;
+// A segment that lasts less than this is reserved as a whole when it is made, where nobody waits for its lock.
+constexpr double kWholeSeconds = 60;
 constexpr auto kLook = std::chrono::milliseconds(1);
 constexpr auto kIdle = std::chrono::milliseconds(100);
 // The next segment is begun when less than this is left (or half of a small segment), or what is to be reserved goes
@@ -141,14 +146,16 @@ Status SegmentKeeper::Take(int64_t from, const std::string& path, std::shared_pt
   return Status::Ok();
 }
 
-// With `left` bytes of the segment, of the `needed` that the writer will want soon.
-void SegmentKeeper::MakeNext(int64_t left, int64_t needed) {
+// With `left` bytes of the segment.
+void SegmentKeeper::MakeNext(int64_t left, double bytes_per_second) {
+  const auto needed = static_cast<int64_t>(bytes_per_second * kReserveSeconds);
   if (left >= std::max(std::min(kNextAheadBytes, segment_bytes_ / 2), needed)) return;
   std::lock_guard lock(making_);
   const bool fast = needed > left + static_cast<int64_t>(next_.size()) * segment_bytes_;
   if (next_.size() >= (fast ? kMaxNext : 1)) return;
+  const bool whole = bytes_per_second * kWholeSeconds >= static_cast<double>(segment_bytes_);
   auto next = std::make_unique<Making>();
-  const Status started = next->thread.Start([this, making = next.get(), reserve_bytes = fast ? segment_bytes_ : 0] {
+  const Status started = next->thread.Start([this, making = next.get(), reserve_bytes = whole ? segment_bytes_ : 0] {
     platform::NameThread("mr-segment");
     (void)Make(reserve_bytes, &making->segment);  // the writer that takes it tries again, and reports
   });
@@ -162,17 +169,16 @@ bool SegmentKeeper::WorkAhead(Segment& segment, double bytes_per_second) {
   const int64_t target = std::min(segment.bytes(), written + window);
   // A full disk is the writer's to report: it asks for its own record's blocks and gets the error.
   if (!segment.ReserveUpTo(std::min(segment.bytes(), written + std::max(window, reserve))).ok()) return false;
-  MakeNext(segment.bytes() - written, reserve);
-  if (!populate_) return false;
-  const int64_t piece = bytes_per_second >= kLargeBytesPerSecond ? kLargePageBytes : kPieceBytes;
+  MakeNext(segment.bytes() - written, bytes_per_second);
+  if (!populating_.load(std::memory_order_relaxed)) return false;
   int64_t from = segment.populated_to.load(std::memory_order_relaxed);
   if (from < written) {
     // The writer came past: begin where it will be, not where both would fill the same pages.
     from = std::max(written + static_cast<int64_t>(bytes_per_second * kLeadSeconds), segment.claimed_to());
-    from = RoundUp(from, piece);
+    from = RoundUp(from, kPieceBytes);
   }
   if (from >= target) return false;
-  const int64_t to = std::min(RoundUp(from + 1, piece), segment.bytes());
+  const int64_t to = std::min(RoundUp(from + 1, kPieceBytes), segment.bytes());
   if (!segment.BeginFill(from, to)) return false;
   const bool filled = Fill(segment, from, to);
   segment.EndFill(filled);
@@ -191,7 +197,7 @@ bool SegmentKeeper::Fill(Segment& segment, int64_t from, int64_t to) {
 }
 
 int64_t SegmentKeeper::FillHere(Segment& segment, int64_t file_offset, int64_t end) {
-  if (end - file_offset > kFillHereBytes / 4 || asleep_.load(std::memory_order_relaxed)) return file_offset;
+  if (end - file_offset > kFillHereBytes / 4 || !populating_.load(std::memory_order_relaxed)) return file_offset;
   const int64_t reserved = segment.reserved.load(std::memory_order_acquire) & ~(kPageBytes - 1);
   const int64_t to = std::min(reserved, (end + kFillHereBytes) & ~(kPageBytes - 1));
   if (to <= end) return file_offset;
@@ -204,7 +210,8 @@ void SegmentKeeper::Run() {
   MappingGuard::PrepareThread();
   int64_t last_position = 0;
   auto last_time = Clock::now(), last_move = last_time;
-  double bytes_per_second = 0;
+  double bytes_per_second = 0, lasting = 0;
+  bool populating = false;
   std::unique_lock lock(mutex_);
   while (!stop_) {
     const std::shared_ptr<Segment> segment = current_;
@@ -212,7 +219,11 @@ void SegmentKeeper::Run() {
     const int64_t position = segment ? segment->from() + written_.load(std::memory_order_acquire) : 0;
     const double elapsed = std::chrono::duration<double>(now - last_time).count();
     if (elapsed >= kRateSeconds) {
-      bytes_per_second = 0.5 * bytes_per_second + 0.5 * static_cast<double>(position - last_position) / elapsed;
+      const double rate = static_cast<double>(position - last_position) / elapsed;
+      bytes_per_second += 0.5 * (rate - bytes_per_second);
+      lasting += kLastingShare * (rate - lasting);
+      populating = populate_ && lasting >= (populating ? kPopulateBytesPerSecond / 2 : kPopulateBytesPerSecond);
+      populating_.store(populating, std::memory_order_relaxed);
       if (position != last_position) last_move = now;
       last_time = now;
       last_position = position;
@@ -230,7 +241,9 @@ void SegmentKeeper::Run() {
       }
       last_time = last_move = Clock::now();
       last_position = current_ ? current_->from() + written_.load(std::memory_order_acquire) : 0;
-      bytes_per_second = 0;
+      bytes_per_second = lasting = 0;
+      populating = false;
+      populating_.store(false, std::memory_order_relaxed);
     } else {
       lock.unlock();
       for (int i = 0; i < 8 && WorkAhead(*segment, bytes_per_second); i++) {
@@ -238,7 +251,7 @@ void SegmentKeeper::Run() {
       lock.lock();
       const int64_t ahead =
           segment->populated_to.load(std::memory_order_relaxed) - written_.load(std::memory_order_acquire);
-      if (!populate_ || ahead >= PopulateWindow(bytes_per_second) / 2)
+      if (!populating || ahead >= PopulateWindow(bytes_per_second) / 2)
         wake_.wait_for(lock, kLook, [this] { return stop_; });
     }
   }

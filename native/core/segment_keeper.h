@@ -54,7 +54,7 @@ class SegmentKeeper {
   // Zeros for [from, to) but for the page that `from` lies inside, which holds something already; all of it mapped.
   // False where that can't be.
   bool Fill(Segment& segment, int64_t from, int64_t to);
-  void MakeNext(int64_t left, int64_t needed);
+  void MakeNext(int64_t left, double bytes_per_second);
   void RemoveNext();
   // True when something was done and there may be more.
   bool WorkAhead(Segment& segment, double bytes_per_second);
@@ -78,6 +78,7 @@ class SegmentKeeper {
   std::deque<std::unique_ptr<Making>> next_;
   std::atomic<uint64_t> made_{0};
   bool stop_ = false;
+  std::atomic<bool> populating_{false};  // the writer is fast enough for it
   std::atomic<bool> asleep_{false};
   std::atomic<int64_t> written_{0};
   std::atomic<int64_t> populated_bytes_{0};
