@@ -4,13 +4,14 @@ import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { need, programs, root } from './build.mjs'
 import { takeTurns } from './turns.mjs'
 
 const TRIAL_LIMIT_MS = 20 * 60_000
 
-export const runTrial = (trial, { dir, bytes, env }) =>
-  inWarmFolder({ dir, bytes: trial.bytes ?? bytes }, async () => JSON.parse(await tool(trial.command(dir), env)))
+export const runTrial = (trial, { dir, bytes, restMs, env }) =>
+  inWarmFolder({ dir, bytes: trial.bytes ?? bytes, restMs }, async () => JSON.parse(await tool(trial.command(dir), env)))
 
 /** `trials`: name → trial, with an `env` of its own if need be. Gives name → answer or Error. */
 export const runTurns = (trials, { dir, bytes }) =>
@@ -23,9 +24,14 @@ export const runTurns = (trials, { dir, bytes }) =>
     return takeTurns(Object.fromEntries(players))
   })
 
-/** Before: the page cache is made of pages that were used before, and none has been given back to a host. After: the files are gone, and nothing waits to be written. */
-async function inWarmFolder({ dir, bytes }, run) {
-  await tool([programs.limit, 'warm', `dir=${dir}`, `bytes=${Math.round(bytes)}`])
+/**
+ * Before: the page cache is made of pages that were used before, and none has been given back to a host. With `restMs` it is the other way round: all that is free
+ * has been given back by then, and what asks for memory during the trial pays for each page, but is not stopped by the giving back, which would go on for minutes.
+ * After: the files are gone, and nothing waits to be written.
+ */
+async function inWarmFolder({ dir, bytes, restMs }, run) {
+  if (restMs) await setTimeout(restMs)
+  else await tool([programs.limit, 'warm', `dir=${dir}`, `bytes=${Math.round(bytes)}`])
   rmSync(dir, { recursive: true, force: true })
   mkdirSync(dir, { recursive: true })
   try {
@@ -46,7 +52,7 @@ export async function runWork(work, { pairs, dir, onStep = () => {}, stopped = (
   for (const name of work.needs ?? []) need(name)
   const answers = new Map()
   const failures = new Map()
-  const settings = { dir: join(dir, 'trial'), bytes: work.bytes }
+  const settings = { dir: join(dir, 'trial'), bytes: work.bytes, restMs: work.restMs }
 
   const failed = (name, error) => {
     if (stopped()) return // by what stops us
