@@ -47,6 +47,7 @@ class CommitLog {
     int64_t segment_bytes = 1 << 30;
     bool writable = true;
     bool populate = true;  // copy records into populated pages; else every write is a pwrite
+    double populate_above = SegmentKeeper::kPopulateBytesPerSecond;
   };
 
   CommitLog(FileSystem* files, Options options);

@@ -17,10 +17,6 @@ using Clock = std::chrono::steady_clock;
 // and written back as one, and the writer's stores into it find their translation. Measured, that halves what a record
 // costs.
 constexpr int64_t kPieceBytes = platform::kLargePageBytes;
-// A writer slower than this, or than half of it once pages were made for it, does without: a pwrite for each of its
-// commits takes less of its time than the pages take of another processor's, and of the disk's, which writes large
-// pages whole again and again.
-constexpr double kPopulateBytesPerSecond = 100e6;
 // What the writer fills itself when it comes past the keeper: far cheaper than a pwrite for each small record, and
 // dearer than one for many.
 constexpr int64_t kFillHereBytes = 64 << 10;
@@ -54,11 +50,12 @@ int64_t PopulateWindow(double bytes_per_second) {
 }  // namespace
 
 SegmentKeeper::SegmentKeeper(FileSystem* files, std::string work_directory, int64_t segment_bytes, bool populate,
-                             std::chrono::milliseconds rest)
+                             double populate_above, std::chrono::milliseconds rest)
     : files_(files),
       work_directory_(std::move(work_directory)),
       segment_bytes_(segment_bytes),
       populate_(populate),
+      populate_above_(populate_above),
       rest_(rest) {}
 
 Status SegmentKeeper::Start() {
@@ -222,7 +219,7 @@ void SegmentKeeper::Run() {
       const double rate = static_cast<double>(position - last_position) / elapsed;
       bytes_per_second += 0.5 * (rate - bytes_per_second);
       lasting += kLastingShare * (rate - lasting);
-      populating = populate_ && lasting >= (populating ? kPopulateBytesPerSecond / 2 : kPopulateBytesPerSecond);
+      populating = populate_ && lasting >= (populating ? populate_above_ / 2 : populate_above_);
       populating_.store(populating, std::memory_order_relaxed);
       if (position != last_position) last_move = now;
       last_time = now;

@@ -18,9 +18,15 @@ namespace millrace {
 
 class SegmentKeeper {
  public:
+  // A writer slower than this, or than half of it once pages were made for it, does without: a pwrite for each of its
+  // commits takes less of its time than the pages take of another processor's, and of the disk's, which writes large
+  // pages whole again and again.
+  static constexpr double kPopulateBytesPerSecond = 100e6;
+
   // `work_directory` is where segments are born. Without `populate` (synchronous flush: every sync would protect the
   // pages again) only disk is reserved. A writer that has rested for `rest` has no segments made ahead any more.
   SegmentKeeper(FileSystem* files, std::string work_directory, int64_t segment_bytes, bool populate,
+                double populate_above = kPopulateBytesPerSecond,
                 std::chrono::milliseconds rest = std::chrono::seconds(10));
   ~SegmentKeeper() { Stop(); }
 
@@ -63,6 +69,7 @@ class SegmentKeeper {
   const std::string work_directory_;
   const int64_t segment_bytes_;
   const bool populate_;
+  const double populate_above_;
   const std::chrono::milliseconds rest_;
 
   std::mutex mutex_;
