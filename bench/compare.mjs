@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { need, root } from './build.mjs'
 import { machineLine } from './machine.mjs'
-import { median, quantile, runTrial, runTurns } from './measure.mjs'
+import { median, quantile, runTrial, runTurns, settingsOf } from './measure.mjs'
 import { works } from './rows.mjs'
 import { figure } from './table.mjs'
 
@@ -50,7 +50,7 @@ async function compare() {
     for (const candidate of new Set(rows.map((row) => row.ours))) {
       const pairs = []
       for (let i = 0; i < Number(values.pairs); i++) {
-        pairs.push(await runPair(work.candidates[candidate], { dir: join(dir, 'trial'), bytes: work.bytes }, sides))
+        pairs.push(await runPair(work.candidates[candidate], settingsOf(work, dir), sides))
       }
       for (const row of rows.filter((row) => row.ours === candidate)) print(work, row, pairs)
     }

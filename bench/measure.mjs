@@ -13,6 +13,9 @@ const TRIAL_LIMIT_MS = 20 * 60_000
 export const runTrial = (trial, { dir, bytes, restMs, env }) =>
   inWarmFolder({ dir, bytes: trial.bytes ?? bytes, restMs }, async () => JSON.parse(await tool(trial.command(dir), env)))
 
+/** Where a work's trials run, and what comes before each. */
+export const settingsOf = ({ bytes, restMs }, dir) => ({ dir: join(dir, 'trial'), bytes, restMs })
+
 /** `trials`: name → trial, with an `env` of its own if need be. Gives name → answer or Error. */
 export const runTurns = (trials, { dir, bytes }) =>
   inWarmFolder({ dir, bytes }, () => {
@@ -30,7 +33,7 @@ export const runTurns = (trials, { dir, bytes }) =>
  * After: the files are gone, and nothing waits to be written.
  */
 async function inWarmFolder({ dir, bytes, restMs }, run) {
-  if (restMs) await setTimeout(restMs)
+  if (restMs !== undefined) await setTimeout(restMs)
   else await tool([programs.limit, 'warm', `dir=${dir}`, `bytes=${Math.round(bytes)}`])
   rmSync(dir, { recursive: true, force: true })
   mkdirSync(dir, { recursive: true })
@@ -52,7 +55,7 @@ export async function runWork(work, { pairs, dir, onStep = () => {}, stopped = (
   for (const name of work.needs ?? []) need(name)
   const answers = new Map()
   const failures = new Map()
-  const settings = { dir: join(dir, 'trial'), bytes: work.bytes, restMs: work.restMs }
+  const settings = settingsOf(work, dir)
 
   const failed = (name, error) => {
     if (stopped()) return // by what stops us

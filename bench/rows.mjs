@@ -278,7 +278,6 @@ function paced(scale) {
   const all = { body: 1024, rate: 50e6, seconds: Math.max(2, 60 * scale) }
   return {
     name: '50 MB/s, open loop',
-    bytes: Math.min(all.rate * all.seconds, 4 * GIB),
     restMs: 75_000 * scale, // a host is given 60 MB/s back
     candidates: { append: ours('paced', all), 'C, the same': limit('paced', all) },
     limit: 'C',

@@ -35,8 +35,8 @@ function cells(comparison, row) {
 }
 
 function interval({ of, median, low, high }, { unit }) {
-  const infinite = '∞' // JSON has none
-  const show = (value) => (value === null ? infinite : of ? value.toFixed(2) : figure(value, unit))
+  // JSON has no infinity.
+  const show = (value) => (value === null ? '∞' : of ? value.toFixed(2) : figure(value, unit))
   return `${show(median)} (${show(low)}–${show(high)})`
 }
 

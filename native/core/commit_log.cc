@@ -13,7 +13,7 @@ namespace millrace {
 CommitLog::CommitLog(FileSystem* files, Options options)
     : files_(files),
       options_(std::move(options)),
-      keeper_(files, options_.work_directory, options_.segment_bytes, options_.populate, options_.populate_above),
+      keeper_(files, options_.work_directory, options_.segment_bytes, options_.populate_above),
       segments_(std::make_shared<SegmentList>()) {}
 
 Status CommitLog::Load() {

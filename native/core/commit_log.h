@@ -46,7 +46,7 @@ class CommitLog {
     std::string work_directory;
     int64_t segment_bytes = 1 << 30;
     bool writable = true;
-    bool populate = true;  // copy records into populated pages; else every write is a pwrite
+    // A faster writer's records are copied into populated pages, in bytes a second; any other write is a pwrite.
     double populate_above = SegmentKeeper::kPopulateBytesPerSecond;
   };
 
@@ -120,6 +120,7 @@ class CommitLog {
   int64_t written_appends() const { return written_.load(std::memory_order_relaxed); }
 
  private:
+  bool populates() const { return options_.populate_above < SegmentKeeper::kNeverPopulate; }
   void Adopt(std::shared_ptr<Segment> segment);
   Status EnsureSegment(int64_t from);
   Status WriteBytes(Segment& segment, int64_t file_offset, const uint8_t* bytes, size_t count);

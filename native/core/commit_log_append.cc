@@ -102,7 +102,7 @@ Status CommitLog::WriteRecords(Segment& segment, RecordSource* source, const Pla
     copied_.fetch_add(static_cast<int64_t>(to - from), std::memory_order_relaxed);
     return segment.Readable(base + start);
   }
-  if (!options_.populate) MILLRACE_RETURN_IF_ERROR(ZeroAhead(segment, start, end));
+  if (!populates()) MILLRACE_RETURN_IF_ERROR(ZeroAhead(segment, start, end));
   while (from < to) {
     const int64_t begin = placements[from].log_offset;
     size_t last = from, bytes = 0;
@@ -120,7 +120,7 @@ Status CommitLog::WriteRecords(Segment& segment, RecordSource* source, const Pla
 }
 
 bool CommitLog::Present(Segment& segment, int64_t from, int64_t to) {
-  if (!options_.populate) return false;
+  if (!populates()) return false;
   if (segment.Populated(from, to) || segment.from() + to <= present_until_) return true;
   if (segment.Claim(from, to)) return true;
   present_until_ = segment.from() + keeper_.FillHere(segment, from, to);

@@ -26,9 +26,9 @@ constexpr int64_t kMaxWindowBytes = 64 << 20;
 constexpr double kPopulateSeconds = 0.005;
 // A keeper that fell behind begins again this far ahead of the writer.
 constexpr double kLeadSeconds = 0.0005;
-// The write rate is measured over at least so long; each measurement moves the lasting rate by its share.
+// The write rate is measured over at least so long, and each measurement moves the two rates by its share.
 constexpr double kRateSeconds = 0.001;
-constexpr double kLastingShare = 0.05;
+constexpr double kShare = 0.5, kLastingShare = 0.05;
 // What the writer needs in this time is reserved: fallocate holds the file's lock, and with a busy disk it waits for
 // bitmaps to be read, so it must be done long before.
 constexpr double kReserveSeconds = 4;
@@ -49,12 +49,11 @@ int64_t PopulateWindow(double bytes_per_second) {
 
 }  // namespace
 
-SegmentKeeper::SegmentKeeper(FileSystem* files, std::string work_directory, int64_t segment_bytes, bool populate,
+SegmentKeeper::SegmentKeeper(FileSystem* files, std::string work_directory, int64_t segment_bytes,
                              double populate_above, std::chrono::milliseconds rest)
     : files_(files),
       work_directory_(std::move(work_directory)),
       segment_bytes_(segment_bytes),
-      populate_(populate),
       populate_above_(populate_above),
       rest_(rest) {}
 
@@ -144,13 +143,13 @@ Status SegmentKeeper::Take(int64_t from, const std::string& path, std::shared_pt
 }
 
 // With `left` bytes of the segment.
-void SegmentKeeper::MakeNext(int64_t left, double bytes_per_second) {
-  const auto needed = static_cast<int64_t>(bytes_per_second * kReserveSeconds);
+void SegmentKeeper::MakeNext(int64_t left) {
+  const auto needed = static_cast<int64_t>(lasting_bytes_per_second_ * kReserveSeconds);
   if (left >= std::max(std::min(kNextAheadBytes, segment_bytes_ / 2), needed)) return;
   std::lock_guard lock(making_);
   const bool fast = needed > left + static_cast<int64_t>(next_.size()) * segment_bytes_;
   if (next_.size() >= (fast ? kMaxNext : 1)) return;
-  const bool whole = bytes_per_second * kWholeSeconds >= static_cast<double>(segment_bytes_);
+  const bool whole = lasting_bytes_per_second_ * kWholeSeconds >= static_cast<double>(segment_bytes_);
   auto next = std::make_unique<Making>();
   const Status started = next->thread.Start([this, making = next.get(), reserve_bytes = whole ? segment_bytes_ : 0] {
     platform::NameThread("mr-segment");
@@ -159,19 +158,19 @@ void SegmentKeeper::MakeNext(int64_t left, double bytes_per_second) {
   if (started.ok()) next_.push_back(std::move(next));
 }
 
-bool SegmentKeeper::WorkAhead(Segment& segment, double bytes_per_second) {
+bool SegmentKeeper::WorkAhead(Segment& segment) {
   const int64_t written = written_.load(std::memory_order_acquire);
-  const int64_t window = PopulateWindow(bytes_per_second);
-  const auto reserve = static_cast<int64_t>(bytes_per_second * kReserveSeconds);
+  const int64_t window = PopulateWindow(bytes_per_second_);
+  const auto reserve = static_cast<int64_t>(lasting_bytes_per_second_ * kReserveSeconds);
   const int64_t target = std::min(segment.bytes(), written + window);
   // A full disk is the writer's to report: it asks for its own record's blocks and gets the error.
   if (!segment.ReserveUpTo(std::min(segment.bytes(), written + std::max(window, reserve))).ok()) return false;
-  MakeNext(segment.bytes() - written, bytes_per_second);
+  MakeNext(segment.bytes() - written);
   if (!populating_.load(std::memory_order_relaxed)) return false;
   int64_t from = segment.populated_to.load(std::memory_order_relaxed);
   if (from < written) {
     // The writer came past: begin where it will be, not where both would fill the same pages.
-    from = std::max(written + static_cast<int64_t>(bytes_per_second * kLeadSeconds), segment.claimed_to());
+    from = std::max(written + static_cast<int64_t>(bytes_per_second_ * kLeadSeconds), segment.claimed_to());
     from = RoundUp(from, kPieceBytes);
   }
   if (from >= target) return false;
@@ -207,8 +206,6 @@ void SegmentKeeper::Run() {
   MappingGuard::PrepareThread();
   int64_t last_position = 0;
   auto last_time = Clock::now(), last_move = last_time;
-  double bytes_per_second = 0, lasting = 0;
-  bool populating = false;
   std::unique_lock lock(mutex_);
   while (!stop_) {
     const std::shared_ptr<Segment> segment = current_;
@@ -217,10 +214,9 @@ void SegmentKeeper::Run() {
     const double elapsed = std::chrono::duration<double>(now - last_time).count();
     if (elapsed >= kRateSeconds) {
       const double rate = static_cast<double>(position - last_position) / elapsed;
-      bytes_per_second += 0.5 * (rate - bytes_per_second);
-      lasting += kLastingShare * (rate - lasting);
-      populating = populate_ && lasting >= (populating ? populate_above_ / 2 : populate_above_);
-      populating_.store(populating, std::memory_order_relaxed);
+      bytes_per_second_ += kShare * (rate - bytes_per_second_);
+      lasting_bytes_per_second_ += kLastingShare * (rate - lasting_bytes_per_second_);
+      populating_ = lasting_bytes_per_second_ >= (populating_ ? populate_above_ / 2 : populate_above_);
       if (position != last_position) last_move = now;
       last_time = now;
       last_position = position;
@@ -238,17 +234,16 @@ void SegmentKeeper::Run() {
       }
       last_time = last_move = Clock::now();
       last_position = current_ ? current_->from() + written_.load(std::memory_order_acquire) : 0;
-      bytes_per_second = lasting = 0;
-      populating = false;
-      populating_.store(false, std::memory_order_relaxed);
+      bytes_per_second_ = lasting_bytes_per_second_ = 0;
+      populating_ = false;
     } else {
       lock.unlock();
-      for (int i = 0; i < 8 && WorkAhead(*segment, bytes_per_second); i++) {
+      for (int i = 0; i < 8 && WorkAhead(*segment); i++) {
       }
       lock.lock();
       const int64_t ahead =
           segment->populated_to.load(std::memory_order_relaxed) - written_.load(std::memory_order_acquire);
-      if (!populating || ahead >= PopulateWindow(bytes_per_second) / 2)
+      if (!populating_ || ahead >= PopulateWindow(bytes_per_second_) / 2)
         wake_.wait_for(lock, kLook, [this] { return stop_; });
     }
   }

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -23,10 +24,12 @@ class SegmentKeeper {
   // pages whole again and again.
   static constexpr double kPopulateBytesPerSecond = 100e6;
 
-  // `work_directory` is where segments are born. Without `populate` (synchronous flush: every sync would protect the
-  // pages again) only disk is reserved. A writer that has rested for `rest` has no segments made ahead any more.
-  SegmentKeeper(FileSystem* files, std::string work_directory, int64_t segment_bytes, bool populate,
-                double populate_above = kPopulateBytesPerSecond,
+  // Only disk is reserved: for synchronous flush, where every sync would protect the pages again.
+  static constexpr double kNeverPopulate = std::numeric_limits<double>::infinity();
+
+  // `work_directory` is where segments are born. Pages are made for a writer of more than `populate_above` bytes a
+  // second. One that has rested for `rest` has no segments made ahead any more.
+  SegmentKeeper(FileSystem* files, std::string work_directory, int64_t segment_bytes, double populate_above,
                 std::chrono::milliseconds rest = std::chrono::seconds(10));
   ~SegmentKeeper() { Stop(); }
 
@@ -60,15 +63,14 @@ class SegmentKeeper {
   // Zeros for [from, to) but for the page that `from` lies inside, which holds something already; all of it mapped.
   // False where that can't be.
   bool Fill(Segment& segment, int64_t from, int64_t to);
-  void MakeNext(int64_t left, double bytes_per_second);
+  void MakeNext(int64_t left);
   void RemoveNext();
   // True when something was done and there may be more.
-  bool WorkAhead(Segment& segment, double bytes_per_second);
+  bool WorkAhead(Segment& segment);
 
   FileSystem* const files_;
   const std::string work_directory_;
   const int64_t segment_bytes_;
-  const bool populate_;
   const double populate_above_;
   const std::chrono::milliseconds rest_;
 
@@ -85,6 +87,9 @@ class SegmentKeeper {
   std::deque<std::unique_ptr<Making>> next_;
   std::atomic<uint64_t> made_{0};
   bool stop_ = false;
+  // The keeper's own: how fast the writer has been for some milliseconds, which pages are made for, and for some tens
+  // of them, which disk is reserved for.
+  double bytes_per_second_ = 0, lasting_bytes_per_second_ = 0;
   std::atomic<bool> populating_{false};  // the writer is fast enough for it
   std::atomic<bool> asleep_{false};
   std::atomic<int64_t> written_{0};

@@ -13,7 +13,8 @@ constexpr int64_t kDefaultSegmentBytes = int64_t{1} << 30;
 constexpr int64_t kDefaultQueueFileBytes = 6000000;
 
 CommitLog::Options LogOptions(const StoreOptions& options, const StorePaths& paths) {
-  return {paths.log, paths.log_work, options.segment_bytes, !options.read_only, !options.synchronous_flush};
+  return {paths.log, paths.log_work, options.segment_bytes, !options.read_only,
+          options.synchronous_flush ? SegmentKeeper::kNeverPopulate : SegmentKeeper::kPopulateBytesPerSecond};
 }
 
 ConsumeQueues::Options QueueOptions(const StoreOptions& options, const StorePaths& paths) {
