@@ -265,10 +265,21 @@ function recovery(cold, scaled) {
   return {
     name: `recovery after kill -9 of a ${(bytes / GIB).toFixed(1)} GiB store, ${cold ? 'cold' : 'warm'}`,
     bytes,
-    candidates: { open: ours('recovery', { body: 1024, bytes, cold, limit: programs.limit }) },
+    candidates: {
+      open: ours('recovery', { body: 1024, bytes, cold, limit: programs.limit }),
+      ...(cold && { 'C: read, cached': limit('read', { bytes: bytes / 2, way: 'cached' }) }),
+      ...(cold && { 'C: read, direct': limit('read', { bytes: bytes / 2, way: 'direct' }) }),
+    },
+    ...(cold && { limit: 'C' }),
     needs: ['limit'],
     rows: [
-      { name: 'scan', ours: 'open', metric: 'bytesPerSecond', unit: 'bytes/s', targets: [{ atLeast: 1e9 }] },
+      {
+        name: 'scan',
+        ours: 'open',
+        metric: 'bytesPerSecond',
+        unit: 'bytes/s',
+        targets: [{ atLeast: 1e9 }, ...(cold ? [{ of: 'C: read, cached' }, { of: 'C: read, direct' }] : [])],
+      },
       { name: 'scanned, of what it may scan', ours: 'open', metric: 'scannedShare', unit: 'share', targets: [{ atMost: 1 }] },
     ],
   }

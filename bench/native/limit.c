@@ -4,6 +4,7 @@
 //   writers dir= count= body= threads=    the same records by several threads and without a lock
 //   sync    dir= count= body= way=extend|unwritten|zeroed|mapped|threads    one fdatasync a record
 //   stream  dir= bytes=                   so many bytes in segments, synced at the end
+//   read    dir= bytes= way=cached|direct    a file that is in no memory, read
 //   paced   dir= rate= seconds= body=     open loop: latency from the intended start, and stalls
 //   raw     dir= way=memcpy|pwrite|gathered bytes= piece=    nothing but the copy
 //   gather  dir= count= piece= threads=    records of four queues copied 32 at a time
@@ -99,13 +100,13 @@ int main(int argc, char** argv) {
   static const struct {
     const char* name;
     int (*run)(void);
-  } commands[] = {{"append", run_append}, {"writers", run_writers}, {"sync", run_sync},     {"stream", run_stream},
-                  {"paced", run_paced},   {"raw", run_raw},         {"gather", run_gather}, {"warm", run_warm},
-                  {"drop", run_drop},     {"check", run_check}};
+  } commands[] = {{"append", run_append}, {"writers", run_writers}, {"sync", run_sync},  {"stream", run_stream},
+                  {"read", run_read},     {"paced", run_paced},     {"raw", run_raw},    {"gather", run_gather},
+                  {"warm", run_warm},     {"drop", run_drop},       {"check", run_check}};
   argument_count = argc;
   arguments = argv;
   for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++) {
     if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run();
   }
-  fail("usage: limit append|writers|sync|stream|paced|raw|gather|warm|drop|check key=value…");
+  fail("usage: limit append|writers|sync|stream|read|paced|raw|gather|warm|drop|check key=value…");
 }

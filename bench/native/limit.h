@@ -64,6 +64,7 @@ int run_append(void);
 int run_writers(void);
 int run_sync(void);
 int run_stream(void);
+int run_read(void);
 int run_paced(void);
 int run_raw(void);
 int run_gather(void);

@@ -1,4 +1,5 @@
-// limit stream, limit paced: what the disk takes from a plain C loop, as fast as it can and at a given rate.
+// limit stream, read, paced: what the disk takes from a plain C loop and gives to one, as fast as it can, and what it
+// takes at a given rate.
 #include "limit.h"
 
 static const size_t SEGMENT = (size_t)1 << 30;
@@ -26,6 +27,66 @@ int run_stream(void) {
   }
   if (fdatasync(fd) != 0) fail("fdatasync: %s", strerror(errno));
   print_rate((double)bytes / record, now() - started, cpu_seconds() - cpu, (double)bytes);
+  return 0;
+}
+
+static struct {
+  int fd;
+  uint8_t* buffers[2];
+  size_t bytes;
+  bool cached;
+  _Atomic size_t next, asked, sum;
+} reading;
+
+enum { PIECE = 2 << 20, AHEAD = 16 * PIECE };
+
+// Takes piece after piece, each byte looked at.
+static void* read_pieces(void* buffer) {
+  for (size_t at; (at = atomic_fetch_add(&reading.next, PIECE)) < reading.bytes;) {
+    if (pread(reading.fd, buffer, PIECE, (off_t)at) != PIECE) fail("pread: %s", strerror(errno));
+    size_t sum = 0;
+    for (size_t i = 0; i < PIECE / sizeof sum; i++) sum ^= ((size_t*)buffer)[i];
+    atomic_fetch_xor(&reading.sum, sum);
+  }
+  return NULL;
+}
+
+// The kernel's own reading ahead does not keep a disk busy.
+static void* ask_ahead(void* unused) {
+  for (size_t at = 0; at < reading.bytes; at += PIECE) {
+    while (at > reading.next + AHEAD) usleep(200);
+    posix_fadvise(reading.fd, (off_t)at, PIECE, POSIX_FADV_WILLNEED);
+  }
+  return unused;
+}
+
+// A file that was written, synced and dropped from the page cache is read: into the cache and out of it, asked for
+// ahead by a second thread, or past it, by two.
+int run_read(void) {
+  const char *dir = option("dir", NULL), *way = option("way", "cached");
+  if (dir == NULL) fail("read needs dir=");
+  reading.bytes = (size_t)number("bytes", 1e9) / PIECE * PIECE;
+  reading.cached = strcmp(way, "cached") == 0;
+  uint8_t* data = random_bodies(PIECE / BODIES);
+  int fd = create_file(dir, "read", 0);
+  for (size_t at = 0; at < reading.bytes; at += PIECE) write_all(fd, data, PIECE, (off_t)at);
+  if (fdatasync(fd) != 0) fail("fdatasync: %s", strerror(errno));
+  posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+  char path[4096];
+  snprintf(path, sizeof path, "%s/read", dir);
+  reading.fd = open(path, O_RDONLY | O_CLOEXEC | (reading.cached ? 0 : O_DIRECT));
+  if (reading.fd < 0) fail("open %s: %s", path, strerror(errno));
+  for (size_t i = 0; i < 2; i++) {
+    reading.buffers[i] = aligned_alloc(4096, PIECE);
+    memset(reading.buffers[i], 1, PIECE);
+  }
+  double cpu = cpu_seconds(), started = now();
+  pthread_t helper;
+  pthread_create(&helper, NULL, reading.cached ? ask_ahead : read_pieces, reading.buffers[1]);
+  read_pieces(reading.buffers[0]);
+  pthread_join(helper, NULL);
+  double record = number("body", 1024) + 105;
+  print_rate((double)reading.bytes / record, now() - started, cpu_seconds() - cpu, (double)reading.bytes);
   return 0;
 }
 

@@ -88,7 +88,6 @@ class Recovery {
 
   // -- recovery_scan.cc
   int64_t LogMin() const;
-  void ReadAhead(const Segment& segment, int64_t at);
   void Tell(int64_t total);
   int64_t BytesBehind(int64_t end);
   Status DecideDamage(int64_t end, Found found, int64_t last_timestamp);
@@ -113,7 +112,6 @@ class Recovery {
   int64_t end_ = 0;
   int64_t dispatch_from_ = 0;                // queue units and index entries below it are taken as they are
   bool whole_log_ = false;                   // dispatch_from_ is the log's first byte
-  int64_t read_to_ = 0;                      // what the kernel was asked to read ahead
   int64_t done_ = 0, told_ = 0, to_do_ = 0;  // progress, in bytes read
   std::unordered_map<ConsumeQueue*, QueueState> states_;
 };

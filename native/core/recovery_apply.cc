@@ -2,6 +2,7 @@
 // with the code that append uses too.
 #include <algorithm>
 
+#include "read_ahead.h"
 #include "recovery.h"
 
 namespace millrace {
@@ -14,14 +15,14 @@ Status Recovery::WalkLog(int64_t from, int64_t to, const std::function<Status(co
   const auto segments = in_.log->segments();
   const int64_t before = done_;
   int64_t at = from;
-  read_to_ = from;
+  ReadAhead ahead(in_.files, segments, from);
   while (at < to) {
     done_ = before + at - from;
     Tell(to_do_);
     const auto segment = CommitLog::FindIn(*segments, at, in_.log->segment_bytes());
     if (!segment) break;
     const int64_t file_offset = at - segment->from();
-    ReadAhead(*segment, at);
+    ahead.Reach(at);
     const RecordView view = CheckRecord(segment->base() + file_offset, segment->bytes() - file_offset, at, false);
     MILLRACE_RETURN_IF_ERROR(segment->Readable(at));
     if (view.found == Found::kBlank) {

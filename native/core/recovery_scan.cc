@@ -4,6 +4,7 @@
 #include <map>
 
 #include "data_pages.h"
+#include "read_ahead.h"
 #include "recovery.h"
 
 namespace millrace {
@@ -31,7 +32,6 @@ constexpr int64_t kReadWholeBytes = int64_t{2} << 30;
 constexpr size_t kJavaSegments = 3;    // what Java scans after a clean shutdown
 constexpr int64_t kWindowUnits = 102;  // units that recovery reads at once from a queue
 constexpr int64_t kProgressBytes = 64 << 20;
-constexpr int64_t kReadAheadBytes = 16 << 20;
 
 }  // namespace
 
@@ -55,15 +55,6 @@ int64_t Recovery::BytesBehind(int64_t end) {
                           });
   }
   return last - end;
-}
-
-// The kernel's own reading ahead of a mapping is too little to keep a disk busy. `at` rises within a walk.
-void Recovery::ReadAhead(const Segment& segment, int64_t at) {
-  if (at + kReadAheadBytes / 2 < read_to_) return;
-  const int64_t from = std::max(at, std::min(read_to_, segment.end())),
-                to = std::min(at + kReadAheadBytes, segment.end());
-  if (from < to) in_.files->StartRead(segment.fd(), from - segment.from(), to - from);
-  read_to_ = std::max(read_to_, to);
 }
 
 void Recovery::Tell(int64_t total) {
@@ -142,7 +133,7 @@ Status Recovery::Scan() {
   const auto in_doubt = [&](int64_t offset) {
     return !in_.clean && offset >= (in_.has_position ? in_.position.synced : 0);
   };
-  read_to_ = from;
+  ReadAhead ahead(in_.files, segments, from);
   int64_t at = from, last_timestamp = 0;
   Found found = Found::kEnd;
   std::string reason;
@@ -153,7 +144,7 @@ Status Recovery::Scan() {
       break;
     }
     const int64_t file_offset = at - segment->from();
-    ReadAhead(*segment, at);
+    ahead.Reach(at);
     const RecordView view =
         CheckRecord(segment->base() + file_offset, segment->bytes() - file_offset, at, in_.check_crc);
     found = view.found;

@@ -156,9 +156,16 @@ Status Store::Recover(bool log_exists) {
   const int64_t end = report_.end;
   // A crash, or a sync that failed before it, may have left pages that the kernel calls clean and the disk does not
   // have. They are on their way to it while queues and index are brought up to the log.
-  if (!read_only_ && (!report_.clean_before || report_.changed) && has_position && position.synced < end)
-    MILLRACE_RETURN_IF_ERROR(log_.Rewrite(position.synced, end));
-  MILLRACE_RETURN_IF_ERROR(recovery.Apply());
+  Status rewritten;
+  {
+    Thread rewriting;
+    if (!read_only_ && (!report_.clean_before || report_.changed) && has_position && position.synced < end) {
+      const auto rewrite = [&] { rewritten = log_.Rewrite(position.synced, end); };
+      if (!rewriting.Start(rewrite).ok()) rewrite();
+    }
+    MILLRACE_RETURN_IF_ERROR(recovery.Apply());
+  }
+  MILLRACE_RETURN_IF_ERROR(rewritten);
   queues_.MarkAll();
   position_.CutAt(end);
   const bool unclean = !report_.clean_before || report_.changed || !has_position;
