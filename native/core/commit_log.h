@@ -24,6 +24,10 @@ struct Placement {
   int64_t log_offset = 0;
 };
 
+struct LogRange {
+  int64_t from, to;  // log offsets
+};
+
 struct LogPiece {
   int64_t start = 0;  // log offset of the first byte: behind a blank record, where the asked one lay before it
   int64_t next = 0;   // where the next piece begins
@@ -108,8 +112,11 @@ class CommitLog {
   // The writer has come past `to` and the pages will be written: out of the page table with them, all at once. Else
   // write-back protects each on its own, with an interrupt to the writer's processor for it.
   void DropFromTable(int64_t from, int64_t to);
-  // Writes [from, to) again, because a sync that failed may have left it clean in memory and absent from the disk.
-  Status Rewrite(int64_t from, int64_t to);
+  // What of [from, to) is in memory. The rest, when it is read, comes from the disk, and so is on it.
+  Status InMemory(int64_t from, int64_t to, std::vector<LogRange>* ranges);
+  // Writes what lies in the ranges and below `end` again, because a sync that failed may have left it clean in memory
+  // and absent from the disk.
+  Status Rewrite(const std::vector<LogRange>& ranges, int64_t end);
 
   // The last file, if it has no length yet: it holds nothing.
   const std::string& empty_last() const { return empty_last_; }
@@ -130,6 +137,7 @@ class CommitLog {
   void Undo(int64_t from, int64_t to, bool* poisoned);
   Status ZeroBehind(int64_t end);
   Status SyncNames();
+  Status RewritePiece(Segment& segment, int64_t file_offset, int64_t end, std::vector<uint8_t>* copy);
   // The parts of [from, to) that lie in one segment each.
   Status ForEachPiece(int64_t from, int64_t to,
                       const std::function<Status(Segment&, int64_t file_offset, int64_t bytes)>& visit);

@@ -48,18 +48,38 @@ void CommitLog::DropFromTable(int64_t from, int64_t to) {
                      });
 }
 
-Status CommitLog::Rewrite(int64_t from, int64_t to) {
-  std::vector<uint8_t> copy(4 << 20);
+Status CommitLog::InMemory(int64_t from, int64_t to, std::vector<LogRange>* ranges) {
+  constexpr int64_t kLookBytes = 1 << 20;
   return ForEachPiece(from, to, [&](Segment& segment, int64_t file_offset, int64_t bytes) {
     for (const int64_t end = file_offset + bytes; file_offset < end;) {
-      const auto length = static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(copy.size()), end - file_offset));
-      MILLRACE_RETURN_IF_ERROR(segment.CopyOut(file_offset, copy.data(), length));
-      MILLRACE_RETURN_IF_ERROR(files_->Write(segment.fd(), copy.data(), length, file_offset));
-      files_->StartWriteBack(segment.fd(), file_offset, static_cast<int64_t>(length));
-      file_offset += static_cast<int64_t>(length);
+      const int64_t next = std::min(end, (file_offset / kLookBytes + 1) * kLookBytes);
+      if (platform::PartlyResident(segment.base() + file_offset, static_cast<size_t>(next - file_offset)))
+        ranges->push_back({segment.from() + file_offset, segment.from() + next});
+      file_offset = next;
     }
     return Status::Ok();
   });
+}
+
+Status CommitLog::Rewrite(const std::vector<LogRange>& ranges, int64_t end) {
+  std::vector<uint8_t> copy(4 << 20);
+  for (const LogRange& range : ranges)
+    MILLRACE_RETURN_IF_ERROR(
+        ForEachPiece(range.from, std::min(range.to, end), [&](Segment& segment, int64_t file_offset, int64_t bytes) {
+          return RewritePiece(segment, file_offset, file_offset + bytes, &copy);
+        }));
+  return Status::Ok();
+}
+
+Status CommitLog::RewritePiece(Segment& segment, int64_t file_offset, int64_t end, std::vector<uint8_t>* copy) {
+  while (file_offset < end) {
+    const auto length = static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(copy->size()), end - file_offset));
+    MILLRACE_RETURN_IF_ERROR(segment.CopyOut(file_offset, copy->data(), length));
+    MILLRACE_RETURN_IF_ERROR(files_->Write(segment.fd(), copy->data(), length, file_offset));
+    files_->StartWriteBack(segment.fd(), file_offset, static_cast<int64_t>(length));
+    file_offset += static_cast<int64_t>(length);
+  }
+  return Status::Ok();
 }
 
 }  // namespace millrace

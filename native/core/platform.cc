@@ -54,25 +54,33 @@ std::string ErrorText(int error_number) {
 #endif
 }
 
-bool Resident(const void* address, size_t bytes) {
+namespace {
+
+// Whether a page of the range is in memory, or whether one is not; true where the kernel does not say.
+bool HasPage(const void* address, size_t bytes, bool in_memory) {
   const uintptr_t page = PageBytes();
   const auto begin = reinterpret_cast<uintptr_t>(address) & ~(page - 1);
   const auto end = reinterpret_cast<uintptr_t>(address) + bytes;
   // The stack array covers 1 MiB of 4 KiB pages, more than a pull returns; a longer range goes in turns.
-  unsigned char in_memory[256];
-  for (uintptr_t at = begin; at < end; at += page * sizeof in_memory) {
-    const size_t length = std::min<size_t>(end - at, page * sizeof in_memory);
+  unsigned char states[256];
+  for (uintptr_t at = begin; at < end; at += page * sizeof states) {
+    const size_t length = std::min<size_t>(end - at, page * sizeof states);
     const size_t pages = (length + page - 1) / page;
 #ifdef __APPLE__
-    if (mincore(reinterpret_cast<void*>(at), length, reinterpret_cast<char*>(in_memory)) != 0) return false;
+    if (mincore(reinterpret_cast<void*>(at), length, reinterpret_cast<char*>(states)) != 0) return true;
 #else
-    if (mincore(reinterpret_cast<void*>(at), length, in_memory) != 0) return false;
+    if (mincore(reinterpret_cast<void*>(at), length, states) != 0) return true;
 #endif
     for (size_t i = 0; i < pages; i++)
-      if ((in_memory[i] & 1) == 0) return false;
+      if (((states[i] & 1) != 0) == in_memory) return true;
   }
-  return true;
+  return false;
 }
+
+}  // namespace
+
+bool Resident(const void* address, size_t bytes) { return !HasPage(address, bytes, false); }
+bool PartlyResident(const void* address, size_t bytes) { return HasPage(address, bytes, true); }
 
 #ifdef __linux__
 

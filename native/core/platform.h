@@ -44,6 +44,8 @@ int SyncFileSystem(int fd);
 
 // True when all pages of the range are in memory. macOS counts likewise with mincore.
 bool Resident(const void* address, size_t bytes);
+// True when any is.
+bool PartlyResident(const void* address, size_t bytes);
 
 // An exclusive lock on byte 0. Linux: an open-file-description lock, which a second open in the same process meets too.
 // macOS: a record lock and a table of the process, which refuses the second open; but when that closes its descriptor,

@@ -127,6 +127,14 @@ Status Store::Recover(bool log_exists) {
        std::move(table), options_.check_crc, options_.on_corruption, read_only_, options_.rebuild_index,
        options_.on_progress, [&] { return has_position && !read_only_ ? position_.Retract() : Status::Ok(); }},
       &report_);
+  // A crash, or a sync that failed before it, may have left pages that the kernel calls clean and the disk does not
+  // have; in memory, for what has to be read from the disk is on it.
+  std::vector<LogRange> in_doubt;
+  if (has_position && !report_.clean_before && !read_only_) {
+    MILLRACE_RETURN_IF_ERROR(log_.InMemory(position.synced, INT64_MAX, &in_doubt));
+  } else if (has_position) {
+    in_doubt.push_back({position.synced, INT64_MAX});
+  }
   MILLRACE_RETURN_IF_ERROR(recovery.Scan());
   if (report_.corrupt && options_.on_corruption == OnCorruption::kReadOnly && !read_only_)
     return Status::Error(Code::kCorruptLog, "opens only for reading", paths_.root, report_.torn_offset);
@@ -154,13 +162,12 @@ Status Store::Recover(bool log_exists) {
     MILLRACE_RETURN_IF_ERROR(files_->SyncDirectory(paths_.root));
   }
   const int64_t end = report_.end;
-  // A crash, or a sync that failed before it, may have left pages that the kernel calls clean and the disk does not
-  // have. They are on their way to it while queues and index are brought up to the log.
+  // What is in doubt is on its way to the disk while queues and index are brought up to the log.
   Status rewritten;
   {
     Thread rewriting;
-    if (!read_only_ && (!report_.clean_before || report_.changed) && has_position && position.synced < end) {
-      const auto rewrite = [&] { rewritten = log_.Rewrite(position.synced, end); };
+    if (!read_only_ && (!report_.clean_before || report_.changed) && !in_doubt.empty()) {
+      const auto rewrite = [&] { rewritten = log_.Rewrite(in_doubt, end); };
       if (!rewriting.Start(rewrite).ok()) rewrite();
     }
     MILLRACE_RETURN_IF_ERROR(recovery.Apply());
