@@ -233,9 +233,13 @@ Status Store::DispatchRange(int64_t from, int64_t to, int64_t* dispatched) {
       if (queue_offset > kMaxQueueOffset) return Status::Ok();
       if (queue->max_offset() == 0 && queue_offset > 0 && !queue->has_files())
         MILLRACE_RETURN_IF_ERROR(queue->SetBounds(queue_offset, queue_offset));
-      if (queue_offset != queue->max_offset()) return Status::Ok();
-      if (!read_only_) MILLRACE_RETURN_IF_ERROR(queue->Prepare(1));
-      queue->Put({view.log_offset, view.size, code});
+      // No checksum covers the number: between it and the one before lie no more messages than fit before the record.
+      if (queue_offset - queue->max_offset() > view.log_offset / kRecordMinBytes) return Status::Ok();
+      // Numbers that were lost with a cut stay empty, as recovery leaves them.
+      while (queue->max_offset() <= queue_offset) {
+        if (!read_only_) MILLRACE_RETURN_IF_ERROR(queue->Prepare(1));
+        queue->Put(queue->max_offset() < queue_offset ? kPreBlank : QueueUnit{view.log_offset, view.size, code});
+      }
       return Status::Ok();
     };
     if (!read_only_ && index_.enabled() && EntersIndex(view.sys_flag)) {
