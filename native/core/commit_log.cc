@@ -59,6 +59,11 @@ Status CommitLog::Refresh() {
   std::vector<DirectoryEntry> entries;
   MILLRACE_RETURN_IF_ERROR(files_->List(options_.directory, &entries));
   auto segments = std::make_shared<SegmentList>(*known);
+  const auto is_there = [&](const auto& segment) {
+    return std::any_of(entries.begin(), entries.end(),
+                       [&](const auto& entry) { return entry.name == SegmentName(segment->from()); });
+  };
+  while (segments->size() > 1 && !is_there(segments->front())) segments->erase(segments->begin());
   for (const auto& entry : entries) {
     int64_t from = 0;
     if (!ParseSegmentName(entry.name, &from) || from < next) continue;
@@ -134,6 +139,19 @@ void CommitLog::Adopt(std::shared_ptr<Segment> segment) {
   auto list = std::make_shared<SegmentList>(*segments_);
   list->push_back(std::move(segment));
   segments_ = std::move(list);
+}
+
+Status CommitLog::DeleteOldest() {
+  const std::shared_ptr<Segment> oldest = segments()->front();
+  MILLRACE_RETURN_IF_ERROR(oldest->Open());  // or who opens it late would find no file
+  MILLRACE_RETURN_IF_ERROR(files_->Unlink(oldest->path()));
+  directory_dirty_.store(true, std::memory_order_release);
+  {
+    std::lock_guard lock(segments_lock_);
+    segments_ = std::make_shared<SegmentList>(segments_->begin() + 1, segments_->end());
+  }
+  // Before the next one goes: no power cut leaves a log with a hole.
+  return SyncNames();
 }
 
 // Makes sure that the segment starting at `from` exists: it is the last one or the one after it.

@@ -67,6 +67,9 @@ class CommitLog {
   // An empty log begins at `end`, as the log that it becomes a copy of does; nothing is published.
   void BeginAt(int64_t end) { end_ = end; }
 
+  // The oldest segment, which is not the last: its file goes. Who has it in a list reads it on.
+  Status DeleteOldest();
+
   int64_t segment_bytes() const { return options_.segment_bytes; }
   const std::string& directory() const { return options_.directory; }
   bool writable() const { return options_.writable; }

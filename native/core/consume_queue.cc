@@ -1,6 +1,7 @@
 #include "consume_queue.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
@@ -14,9 +15,6 @@ namespace {
 constexpr uint32_t kMinTailUnits = 8;
 constexpr uint32_t kMaxTailUnits = 816;  // just under four pages
 constexpr int64_t kReserveUnits = 4096 / kUnitBytes;
-const QueueUnit kPreBlank = {
-    0, 0x7FFFFFFF, 0};  // what Java puts before the first unit of a queue that does not begin at a file's start
-
 }  // namespace
 
 ConsumeQueue::ConsumeQueue(ConsumeQueues* owner, std::shared_ptr<const std::string> topic, int32_t queue_id)
@@ -376,6 +374,35 @@ Status ConsumeQueue::Read(int64_t offset, int64_t count, uint8_t* units, int64_t
   }
   *got = count;
   return Status::Ok();
+}
+
+Status ConsumeQueue::FirstNotBelow(int64_t log_offset, int64_t low, int64_t high, int64_t* unit_offset) {
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    uint8_t bytes[kUnitBytes];
+    int64_t got = 0;
+    const Status status = Read(middle, 1, bytes, &got);
+    const bool deleted = status.error_number() == ENOENT;  // by another process
+    if (!status.ok() && !deleted) return status;
+    const QueueUnit unit = got == 1 ? DecodeUnit(bytes) : QueueUnit{-1, 0, 0};
+    const bool below =
+        deleted || (unit.size > 0 && unit.log_offset >= 0 && (unit.log_offset < log_offset || IsPreBlank(unit)));
+    if (below) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  *unit_offset = low;
+  return Status::Ok();
+}
+
+void ConsumeQueue::Expire(int64_t min, std::deque<std::string>* expired) {
+  min_offset_.store(min, std::memory_order_release);
+  for (; first_file_ < last_file_ && (first_file_ + 1) * units_per_file() <= min; first_file_++) {
+    owner_->descriptors().Drop({this, first_file_});
+    expired->push_back(FilePath(first_file_));
+  }
 }
 
 int64_t ConsumeQueue::NextFileOffset(int64_t offset) const {

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -42,6 +43,10 @@ inline void EncodeUnit(const QueueUnit& unit, uint8_t* p) {
   Put32(p + 8, static_cast<uint32_t>(unit.size));
   Put64(p + 12, static_cast<uint64_t>(unit.tag_code));
 }
+
+// What Java puts before the first unit of a queue that does not begin at a file's start.
+constexpr QueueUnit kPreBlank{0, 0x7FFFFFFF, 0};
+inline bool IsPreBlank(const QueueUnit& unit) { return unit.log_offset == 0 && unit.size == kPreBlank.size; }
 
 class ConsumeQueues;
 
@@ -80,12 +85,18 @@ class ConsumeQueue {
   Status WriteOut();
   // The same, and gives the tail's memory back: for a checkpoint, after which an idle queue is a bare struct.
   Status Settle();
+  // Units below `min` point to nothing any more. The paths of files that hold no others, the last one excepted, are
+  // added to *expired and are the caller's to remove.
+  void Expire(int64_t min, std::deque<std::string>* expired);
 
   // -- any thread
   // ----------------------------------------------------------------------------------------------------------------------
   // Copies up to `count` encoded units from `offset` on, at most to the end of their file (as Java reads). *got = 0
   // when there are none. With `cached_only`, *got = -1 when a page would have to come from disk.
   Status Read(int64_t offset, int64_t count, uint8_t* units, int64_t* got, bool cached_only = false);
+  // The first unit of [low, high) that is not written or does not lie below `log_offset`. Units rise, so half the rest
+  // is left out each time.
+  Status FirstNotBelow(int64_t log_offset, int64_t low, int64_t high, int64_t* unit_offset);
   // First queue offset of the file behind the one that holds `offset`.
   int64_t NextFileOffset(int64_t offset) const;
 

@@ -4,12 +4,10 @@
 //   sync_data:errno=5:after=3:times=1:path=commitlog;write:delay=5000
 //
 // operation: open set_length reserve map populate read write sync_data sync_file sync_fs sync_dir rename unlink mkdir
-// errno      what the call fails with; without it the call only waits
-// after      so many matching calls go through first (0)
-// times      so many are hit (all)
-// delay      milliseconds to wait before the call
-// path       only files whose path contains this
-// bytes      only reads and writes of so many at least
+// disk_use errno      what the call fails with; without it the call only waits percent    of disk_use: so much of the
+// disk is used after      so many matching calls go through first (0) times      so many are hit (all) delay
+// milliseconds to wait before the call path       only files whose path contains this bytes      only reads and writes
+// of so many at least
 #include <atomic>
 #include <charconv>
 #include <chrono>
@@ -25,6 +23,7 @@ namespace {
 struct Rule {
   std::string operation, path;
   int error_number = 0;
+  int64_t percent = -1;
   int64_t after = 0, times = INT64_MAX, delay_ms = 0, bytes = 0;
   std::atomic<int64_t> seen{0};
 };
@@ -103,6 +102,13 @@ class Faulty final : public ForwardingFileSystem {
     MILLRACE_RETURN_IF_ERROR(Hit("mkdir", path));
     return inner_->MakeDirectory(path);
   }
+  Status AskDiskUse(const std::string& path, DiskUse* use) override {
+    const Rule* hit = nullptr;
+    MILLRACE_RETURN_IF_ERROR(Hit("disk_use", path, 0, &hit));
+    if (hit == nullptr || hit->percent < 0) return inner_->AskDiskUse(path, use);
+    *use = {hit->percent, 100 - hit->percent};
+    return Status::Ok();
+  }
 
  private:
   std::string PathOf(int fd) {
@@ -111,13 +117,14 @@ class Faulty final : public ForwardingFileSystem {
     return found == paths_.end() ? std::string() : found->second;
   }
 
-  Status Hit(const char* operation, const std::string& path, size_t bytes = 0) {
+  Status Hit(const char* operation, const std::string& path, size_t bytes = 0, const Rule** hit = nullptr) {
     for (const auto& rule : rules_) {
       if (rule->operation != operation || path.find(rule->path) == std::string::npos ||
           static_cast<int64_t>(bytes) < rule->bytes)
         continue;
       const int64_t number = rule->seen.fetch_add(1);
       if (number < rule->after || number - rule->after >= rule->times) continue;
+      if (hit != nullptr) *hit = rule.get();
       if (rule->delay_ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(rule->delay_ms));
       if (rule->error_number != 0) return Status::System(operation, path, rule->error_number);
     }
@@ -165,6 +172,8 @@ Status MakeFaultyFileSystem(FileSystem* inner, const std::string& plan, std::sha
         rule->times = number;
       } else if (name == "bytes" && numeric) {
         rule->bytes = number;
+      } else if (name == "percent" && numeric) {
+        rule->percent = number;
       } else if (name == "delay" && numeric) {
         rule->delay_ms = number;
       } else {

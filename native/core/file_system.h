@@ -25,6 +25,11 @@ struct FileInfo {
   int64_t modified_ms;
 };
 
+// Of the file system that holds a path. `available` is what an ordinary user may still take.
+struct DiskUse {
+  int64_t used = 0, available = 0;  // bytes
+};
+
 enum class OpenMode { kRead, kReadWrite, kCreate, kCreateNew };
 
 class FileSystem {
@@ -75,6 +80,8 @@ class FileSystem {
   virtual Status RemoveDirectory(const std::string& path) = 0;
   virtual Status List(const std::string& path, std::vector<DirectoryEntry>* entries) = 0;  // sorted by name
   virtual Status Stat(const std::string& path, FileInfo* info, bool* exists) = 0;          // does not follow a link
+
+  virtual Status AskDiskUse(const std::string& path, DiskUse* use) = 0;
 
   // A whole-file exclusive lock on byte 0 that other processes and other opens of this process meet. *taken = false
   // when somebody has it; *holder is then its process id, or 0 where the platform can't tell.

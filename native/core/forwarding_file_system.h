@@ -48,6 +48,7 @@ class ForwardingFileSystem : public FileSystem {
   Status Stat(const std::string& path, FileInfo* info, bool* exists) override {
     return inner_->Stat(path, info, exists);
   }
+  Status AskDiskUse(const std::string& path, DiskUse* use) override { return inner_->AskDiskUse(path, use); }
   Status Lock(int fd, bool* taken, int64_t* holder) override { return inner_->Lock(fd, taken, holder); }
   void Unlock(int fd) override { inner_->Unlock(fd); }
 

@@ -137,6 +137,9 @@ class IndexFiles {
   // Cuts every file back to what points below `log_offset`; files that lie behind it go.
   Status CutBack(int64_t log_offset);
   Status RemoveAll();
+  // Leaves out, from now on, the files that point only below `log_offset`, the last one excepted: the caller's to
+  // remove.
+  std::vector<std::shared_ptr<IndexFile>> Expire(int64_t log_offset);
   Status Sync();
   // End time of the newest full file, for the checkpoint; 0 when there is none.
   int64_t full_until_timestamp() const;

@@ -147,6 +147,16 @@ Status IndexFiles::CutBack(int64_t log_offset) {
   return Status::Ok();
 }
 
+std::vector<std::shared_ptr<IndexFile>> IndexFiles::Expire(int64_t log_offset) {
+  std::lock_guard lock(mutex_);
+  auto kept = list_.begin();
+  while (list_.end() - kept > 1 && (*kept)->end_log_offset() < log_offset) kept++;
+  std::vector<std::shared_ptr<IndexFile>> expired(list_.begin(), kept);
+  list_.erase(list_.begin(), kept);
+  first_unsynced_ -= std::min(first_unsynced_, expired.size());
+  return expired;
+}
+
 Status IndexFiles::RemoveAll() {
   std::vector<DirectoryEntry> entries;
   bool exists = false;

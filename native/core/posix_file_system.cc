@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -192,6 +193,15 @@ class Posix final : public FileSystem {
     info->kind = KindOf(found.st_mode);
     info->bytes = found.st_size;
     info->modified_ms = platform::ModifiedMs(found);
+    return Status::Ok();
+  }
+
+  Status AskDiskUse(const std::string& path, DiskUse* use) override {
+    struct statvfs info;
+    if (statvfs(path.c_str(), &info) != 0) return Status::System("statvfs", path, errno);
+    const auto block = static_cast<int64_t>(info.f_frsize);
+    use->used = static_cast<int64_t>(info.f_blocks - info.f_bfree) * block;
+    use->available = static_cast<int64_t>(info.f_bavail) * block;
     return Status::Ok();
   }
 

@@ -82,16 +82,13 @@ class Recovery {
     int64_t window_first = 0, window_count = 0;
   };
 
-  // What Java puts before the first unit of a queue that does not begin at a file's start.
-  static constexpr QueueUnit kPreBlank{0, 0x7FFFFFFF, 0};
-  static bool IsPreBlank(const QueueUnit& unit) { return unit.log_offset == 0 && unit.size == kPreBlank.size; }
-
   // -- recovery_scan.cc
   int64_t LogMin() const;
   void Tell(int64_t total);
   int64_t BytesBehind(int64_t end);
   Status DecideDamage(int64_t end, Found found, int64_t last_timestamp);
   Status ReadUnit(QueueState& state, int64_t offset, QueueUnit* unit, bool* there);
+  // In the queue's files.
   Status FirstUnitNotBelow(ConsumeQueue* queue, int64_t log_offset, int64_t* unit);
   Status MarkGap(QueueState& state, std::string reason);
 

@@ -254,25 +254,9 @@ Status Recovery::ReadUnit(QueueState& state, int64_t offset, QueueUnit* unit, bo
   return Status::Ok();
 }
 
-// The first unit, in the queue's files, that is not written or does not lie below `log_offset`. Units rise, so half the
-// rest is left out each time.
-Status Recovery::FirstUnitNotBelow(ConsumeQueue* queue, int64_t log_offset, int64_t* unit_offset) {
-  int64_t low = queue->files_begin(), high = queue->has_files() ? queue->files_end() : low;
-  while (low < high) {
-    const int64_t middle = low + (high - low) / 2;
-    uint8_t bytes[kUnitBytes];
-    int64_t got = 0;
-    MILLRACE_RETURN_IF_ERROR(queue->Read(middle, 1, bytes, &got));
-    const QueueUnit unit = got == 1 ? DecodeUnit(bytes) : QueueUnit{-1, 0, 0};
-    const bool below = unit.size > 0 && unit.log_offset >= 0 && (unit.log_offset < log_offset || IsPreBlank(unit));
-    if (below) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  *unit_offset = low;
-  return Status::Ok();
+Status Recovery::FirstUnitNotBelow(ConsumeQueue* queue, int64_t log_offset, int64_t* unit) {
+  const int64_t low = queue->files_begin();
+  return queue->FirstNotBelow(log_offset, low, queue->has_files() ? queue->files_end() : low, unit);
 }
 
 Status Recovery::MarkGap(QueueState& state, std::string reason) {

@@ -45,6 +45,12 @@ class Segment {
     return Readable(from_ + file_offset);
   }
 
+  // While it is held its deletion is postponed. (A mapping lives on without its name; what goes out by the descriptor
+  // or is linked elsewhere needs the name.)
+  void Hold() { holds_.fetch_add(1); }
+  void Release() { holds_.fetch_sub(1); }
+  int holds() const { return holds_.load(); }
+
   // Bytes from the start of the file that have disk blocks. Moved by the keeper, or by the writer in its stead.
   std::atomic<int64_t> reserved{0};
   // The pages that the keeper has populated ahead of the writer; moved by it alone, the start before the end.
@@ -77,6 +83,7 @@ class Segment {
   mutable std::mutex claim_mutex_;
   std::condition_variable filled_;
   int64_t claimed_to_ = 0;
+  std::atomic<int> holds_{0};
   int64_t filling_from_ = 0, filling_to_ = 0;  // empty when nothing is being filled
   std::atomic<uint8_t*> base_{nullptr};
   MappingGuard guard_;

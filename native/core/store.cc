@@ -3,6 +3,7 @@
 #include "store.h"
 
 #include <algorithm>
+#include <cmath>
 #include <ctime>
 
 namespace millrace {
@@ -174,6 +175,7 @@ Status Store::Recover(bool log_exists) {
   }
   MILLRACE_RETURN_IF_ERROR(rewritten);
   queues_.MarkAll();
+  followed_to_ = log_.min_offset();
   position_.CutAt(end);
   const bool unclean = !report_.clean_before || report_.changed || !has_position;
   MILLRACE_RETURN_IF_ERROR(log_.Start(end));
@@ -195,6 +197,7 @@ Status Store::Recover(bool log_exists) {
       }
     } else {
       MILLRACE_RETURN_IF_ERROR(position_.Advance());
+      checkpointed_to_ = end;
     }
     MILLRACE_RETURN_IF_ERROR(position_.Start());
     MILLRACE_RETURN_IF_ERROR(housekeeper_.Start([this] { RunHousekeeper(); }));
@@ -250,6 +253,12 @@ Status Store::WhyNotWritable() const {
                              (failure.ok() ? std::string() : ": " + failure.message()) + "; close it and open it again",
                          failure.path());
   }
+  if (state() == StoreState::kOpen && disk_full())
+    return Status::Error(Code::kDiskFull,
+                         "the disk is used to more than " +
+                             std::to_string(std::lround(100 * options_.retention.refuse_above)) +
+                             " %, up to which messages are taken (diskSpaceWarningLevelRatio)",
+                         paths_.root);
   return CheckOpen();
 }
 

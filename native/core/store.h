@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -19,6 +20,7 @@
 #include "index_file.h"
 #include "position_keeper.h"
 #include "recovery.h"
+#include "retention.h"
 #include "store_lock.h"
 #include "thread.h"
 #include "unit_windows.h"
@@ -51,6 +53,8 @@ struct StoreOptions {
   int64_t max_memory_bytes = 262144, max_memory_count = 32, max_disk_bytes = 65536, max_disk_count = 8;
   int64_t memory_ratio = 40;
   int64_t tail_budget_bytes = 32 << 20;
+  RetentionRules retention;
+  RetentionClock retention_clock = RetentionClock::System();
   std::function<void(int64_t done, int64_t total)> on_progress;
 };
 
@@ -166,9 +170,15 @@ class Store {
   Status CheckOpen() const;
   Status CheckWritable() const {
     if (state_.load(std::memory_order_acquire) == static_cast<int>(StoreState::kOpen) && !read_only_ &&
-        !flusher_.failed() && !poisoned_.load(std::memory_order_relaxed)) [[likely]]
+        !flusher_.failed() && !poisoned_.load(std::memory_order_relaxed) && !disk_full_.load(std::memory_order_relaxed))
+        [[likely]]
       return Status::Ok();
     return WhyNotWritable();
+  }
+  // Open for writing, and no write or sync has failed; whether the disk has room is another question.
+  Status CheckSound() const {
+    const Status status = CheckWritable();
+    return status.code == Code::kDiskFull ? Status::Ok() : status;
   }
   const StoreOptions& options() const { return options_; }
   const RecoveryReport& recovery() const { return report_; }
@@ -189,6 +199,27 @@ class Store {
   Status WaitFlushed(int64_t log_offset, bool* done);
   // Everything of the store on disk, checkpoint and position included.
   Status FlushAll() { return WriteCheckpoints(false); }
+
+  // -- retention
+  // ---------------------------------------------------------------------------------------------------------------------
+  struct Cleaned {
+    int64_t segments = 0;
+  };
+  // Deletes the oldest segments that the rules let go at this moment, and what queues and index have of them. By itself
+  // every RetentionRules::interval_ms; `by_hand` at any hour. Also finds out whether the disk has room again.
+  Status Clean(bool by_hand, Cleaned* cleaned);
+  // The same for the segments that lie whole below a log offset. Never the last segment; none that a reader holds, for
+  // a while.
+  Status DeleteBelow(int64_t log_offset, Cleaned* cleaned);
+  struct BackedUp {
+    int64_t from = 0,
+            to = 0;     // log offsets: what the backup had before, or where the log begins, and where it ends now
+    int64_t bytes = 0;  // copied
+  };
+  // Makes `directory` a copy of this store as it is at this moment, or adds to an earlier one what has come since. It
+  // is a store that was closed. kBackupMismatch where another store lies there.
+  Status Backup(const std::string& directory, BackedUp* done);
+  bool disk_full() const { return disk_full_.load(std::memory_order_relaxed); }
 
   // -- read
   // ----------------------------------------------------------------------------------------------------------------------------
@@ -246,6 +277,15 @@ class Store {
                  AppendOutcome* outcomes) const;
   Status DispatchRange(int64_t from, int64_t to, int64_t* dispatched);
   Status FinishRaw();
+  Status LookAtDisk(RetentionMoment* moment);
+  Status DeleteOldest(const std::function<Status(bool* goes)>& decide, Cleaned* cleaned);
+  bool IsHeld();
+  Status FollowLog();
+  Status RaiseBounds();
+  Status FollowDeletion();
+  Status RaiseMin(ConsumeQueue* queue, int64_t log_min);
+  Status CopyLogTo(Store* copy, BackedUp* done);
+  Status CheckBelongs(const Store& copy, const SegmentList& segments, int64_t end) const;
 
   FileSystem* const files_;
   StoreOptions options_;
@@ -262,13 +302,20 @@ class Store {
 
   std::atomic<int> state_{static_cast<int>(StoreState::kOpening)};
   std::atomic<bool> poisoned_{false};
+  std::atomic<bool> disk_full_{false};
   std::mutex append_mutex_;
   std::atomic<int64_t> append_since_ms_{0};  // when an append took the lock; 0 while none has it
   int64_t raw_dispatched_ = 0;               // under append_mutex_
   std::atomic<int64_t> last_timestamp_{0};
   std::atomic<int64_t> confirm_offset_{-1};
 
-  std::mutex checkpoint_mutex_;  // one checkpoint at a time
+  std::mutex checkpoint_mutex_;              // one checkpoint at a time
+  std::atomic<int64_t> checkpointed_to_{0};  // queues and index have on disk what the log has below
+
+  std::mutex retention_mutex_;             // one deletion at a time
+  int64_t followed_to_ = 0;                // log offset that queues and index have been brought up to
+  int64_t held_since_ms_ = 0;              // when a reader was first found to hold the oldest segment; 0: not now
+  std::deque<std::string> expired_files_;  // of queues and index, to be removed
 
   std::mutex close_mutex_;
   bool close_done_ = false;

@@ -265,8 +265,26 @@ Status Store::DispatchRange(int64_t from, int64_t to, int64_t* dispatched) {
   return Status::Ok();
 }
 
+// The writer may have deleted the oldest segments, and is deleting what queues and index have of them.
+Status Store::FollowDeletion() {
+  const auto segments = log_.segments();
+  FileInfo info;
+  bool exists = true;
+  if (!segments->empty()) MILLRACE_RETURN_IF_ERROR(files_->Stat(segments->front()->path(), &info, &exists));
+  if (exists) return Status::Ok();
+  std::lock_guard retention_lock(retention_mutex_);
+  {
+    std::lock_guard lock(append_mutex_);
+    MILLRACE_RETURN_IF_ERROR(log_.Refresh());
+  }
+  MILLRACE_RETURN_IF_ERROR(RaiseBounds());
+  expired_files_.clear();
+  return Status::Ok();
+}
+
 Status Store::Refresh() {
   if (!read_only_) return Status::Ok();
+  MILLRACE_RETURN_IF_ERROR(FollowDeletion());
   std::lock_guard lock(append_mutex_);
   MILLRACE_RETURN_IF_ERROR(CheckOpen());
   const int64_t limit = raw_dispatched_ + kRefreshBytes;

@@ -54,14 +54,19 @@ Status Store::WriteCheckpoints(bool closing) {
                           mark.max_offset, mark.last_log_offset, mark.last_size});
   }
   MILLRACE_RETURN_IF_ERROR(WriteQueueTable(files_, paths_, table));
-  return position_.WriteCheckpoint({timestamp, timestamp, index_.full_until_timestamp()}, end, closing);
+  MILLRACE_RETURN_IF_ERROR(
+      position_.WriteCheckpoint({timestamp, timestamp, index_.full_until_timestamp()}, end, closing));
+  checkpointed_to_ = end;
+  return Status::Ok();
 }
 
 void Store::RunHousekeeper() {
   platform::NameThread("mr-housekeeper");
   MappingGuard::PrepareThread();
   using Clock = std::chrono::steady_clock;
+  using std::chrono::milliseconds;
   auto last_checkpoint = Clock::now();
+  auto next_cleaning = Clock::now() + milliseconds(options_.retention.interval_ms);
   int64_t segment = log_.published() / log_.segment_bytes();
   int64_t checked = log_.published();
   std::unique_lock lock(housekeeper_mutex_);
@@ -70,11 +75,16 @@ void Store::RunHousekeeper() {
     const auto now = Clock::now();
     const int64_t published = log_.published();
     const bool due = published / log_.segment_bytes() != segment ||
-                     now - last_checkpoint >= std::chrono::milliseconds(options_.checkpoint_interval_ms);
+                     now - last_checkpoint >= milliseconds(options_.checkpoint_interval_ms);
     if (state() == StoreState::kOpen && due && published != checked) {
       segment = published / log_.segment_bytes();
       last_checkpoint = now;
       if (WriteCheckpoints(false).ok()) checked = published;
+    }
+    if (state() == StoreState::kOpen && options_.retention.any() && now >= next_cleaning) {
+      next_cleaning = now + milliseconds(options_.retention.interval_ms);
+      Cleaned cleaned;
+      (void)Clean(false, &cleaned);  // what fails is tried again
     }
     lock.lock();
   }

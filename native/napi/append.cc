@@ -291,7 +291,7 @@ napi_value Flush(napi_env env, napi_callback_info info) {
   return RunOnPool(
       env, handle->shared(),
       [](PoolWork& work) {
-        work.status = work.store->CheckWritable();
+        work.status = work.store->CheckSound();
         if (work.status.ok()) work.status = work.store->FlushAll();
       },
       [](napi_env e, PoolWork&) { return Undefined(e); });

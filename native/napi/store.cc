@@ -27,6 +27,23 @@ bool ReadHost(const Arguments& arguments, size_t i, const char* name, Host* host
   return true;
 }
 
+bool ReadRetention(const Arguments& arguments, RetentionRules* rules) {
+  int32_t max_used = 75, clean_forcibly_above = 85, refuse_above = 90;
+  const bool read =
+      arguments.Option(0, "deleteByAge", &rules->by_age) &&
+      arguments.Option(0, "deleteByDiskUse", &rules->by_disk_use) &&
+      arguments.Option(0, "maxLogBytes", &rules->max_bytes) && arguments.Option(0, "reservedMs", &rules->reserved_ms) &&
+      arguments.OptionArray(0, "deleteHours", &rules->hours) && arguments.Option(0, "maxUsedPercent", &max_used) &&
+      arguments.Option(0, "cleanForciblyPercent", &clean_forcibly_above) &&
+      arguments.Option(0, "refusePercent", &refuse_above) &&
+      arguments.Option(0, "mayCleanForcibly", &rules->may_clean_forcibly) &&
+      arguments.Option(0, "cleanIntervalMs", &rules->interval_ms) && arguments.Option(0, "holdMs", &rules->hold_ms);
+  rules->max_used = max_used / 100.0;
+  rules->clean_forcibly_above = clean_forcibly_above / 100.0;
+  rules->refuse_above = refuse_above / 100.0;
+  return read;
+}
+
 napi_value ReportValue(napi_env env, const RecoveryReport& report) {
   napi_value value = Object(env);
   Set(env, value, "cleanBefore", Boolean(env, report.clean_before));
@@ -124,7 +141,7 @@ napi_value OpenStore(napi_env env, napi_callback_info info) {
       arguments.Option(0, "maxMemoryCount", &o.max_memory_count) &&
       arguments.Option(0, "maxDiskBytes", &o.max_disk_bytes) &&
       arguments.Option(0, "maxDiskCount", &o.max_disk_count) && arguments.Option(0, "memoryRatio", &o.memory_ratio) &&
-      arguments.Option(0, "faults", &faults);
+      ReadRetention(arguments, &o.retention) && arguments.Option(0, "faults", &faults);
   if (!read || o.root.empty()) return ThrowArgument(env, "the options of open do not have the expected types");
   o.on_corruption = static_cast<OnCorruption>(on_corruption);
   if (!faults.empty()) {
@@ -170,6 +187,40 @@ napi_value CloseStore(napi_env env, napi_callback_info info) {
         if (last) work.status = work.store->Close();
       },
       [](napi_env e, PoolWork&) { return Undefined(e); });
+}
+
+// clean(store, below | undefined) → Promise<segments deleted>
+napi_value Clean(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  if (handle == nullptr) return nullptr;
+  int64_t below = -1;
+  if (!arguments.Is(1, napi_undefined) && !arguments.Integer(1, &below))
+    return ThrowArgument(env, "clean takes a log offset");
+  auto cleaned = std::make_shared<Store::Cleaned>();
+  return RunOnPool(
+      env, handle->shared(),
+      [below, cleaned](PoolWork& work) {
+        work.status =
+            below < 0 ? work.store->Clean(true, cleaned.get()) : work.store->DeleteBelow(below, cleaned.get());
+      },
+      [cleaned](napi_env e, PoolWork&) { return Number(e, static_cast<double>(cleaned->segments)); });
+}
+
+// backup(store, directory) → Promise<[from, to, bytes]>
+napi_value Backup(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  if (handle == nullptr) return nullptr;
+  std::string directory;
+  if (!arguments.String(1, &directory)) return ThrowArgument(env, "backup takes a directory");
+  auto done = std::make_shared<Store::BackedUp>();
+  return RunOnPool(
+      env, handle->shared(),
+      [directory, done](PoolWork& work) { work.status = work.store->Backup(directory, done.get()); },
+      [done](napi_env e, PoolWork&) {
+        return Numbers(e, {done->from, done->to, done->bytes});
+      });
 }
 
 napi_value GetReport(napi_env env, napi_callback_info info) {
@@ -249,6 +300,8 @@ void ExportStore(napi_env env, napi_value exports) {
   Export(env, exports, "open", OpenStore);
   Export(env, exports, "attach", AttachStore);
   Export(env, exports, "close", CloseStore);
+  Export(env, exports, "clean", Clean);
+  Export(env, exports, "backup", Backup);
   Export(env, exports, "report", GetReport);
   Export(env, exports, "info", GetInfo);
   Export(env, exports, "numbers", GetNumbers);

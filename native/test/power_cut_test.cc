@@ -41,14 +41,17 @@ class Folder {
 
 std::string At(int64_t offset) { return " at log offset " + std::to_string(offset); }
 
-// Empty when the store holds exactly the first messages of `sent`, `least` to `most` of them; else what is wrong.
-// *count is how many it holds.
-std::string Compare(Store& store, const std::vector<Sent>& sent, size_t least, size_t most, size_t* count) {
+// Empty when the store holds exactly the first messages of `sent`, `least` to `most` of them, but for those of segments
+// below `deleted` that may have been deleted; else what is wrong. *count is how many it holds or once held.
+std::string Compare(Store& store, const std::vector<Sent>& sent, size_t least, size_t most, int64_t deleted,
+                    size_t* count) {
   // The log.
-  const int64_t end = store.log().published();
+  const int64_t end = store.log().published(), min = store.log().min_offset();
+  if (min > deleted) return "the log begins" + At(min) + ", deleted was what lies below " + std::to_string(deleted);
   std::shared_ptr<Segment> segment;
   *count = 0;
-  int64_t at = 0;
+  while (*count < sent.size() && sent[*count].log_offset < min) (*count)++;
+  int64_t at = min;
   while (at < end) {
     if (!store.log().Find(at, &segment).ok() || !segment) return "no segment" + At(at);
     const int64_t in_file = at - segment->from();
@@ -70,6 +73,7 @@ std::string Compare(Store& store, const std::vector<Sent>& sent, size_t least, s
     return "messages are lost: " + std::to_string(*count) + " of " + std::to_string(least) + " acknowledged";
   // What follows from the log.
   std::map<std::pair<std::string, int32_t>, std::vector<QueueUnit>> queues;
+  std::map<std::pair<std::string, int32_t>, int64_t> gone;  // units below the log
   std::vector<std::pair<int32_t, int64_t>> entries;
   for (size_t i = 0; i < *count; i++) {
     const auto* bytes = reinterpret_cast<const uint8_t*>(sent[i].record.data());
@@ -77,6 +81,7 @@ std::string Compare(Store& store, const std::vector<Sent>& sent, size_t least, s
     const KnownProperties properties = ReadProperties(view.properties);
     std::vector<QueueUnit>& units = queues[{std::string(view.topic), view.queue_id}];
     if (sent[i].queue_offset != static_cast<int64_t>(units.size())) return "a queue offset given twice or left out";
+    if (sent[i].log_offset < min) gone[{std::string(view.topic), view.queue_id}]++;
     units.push_back({sent[i].log_offset, view.size,
                      store.rules().TagCode(view.topic, properties.tags, properties.delay, view.store_timestamp)});
     std::vector<int32_t> hashes;
@@ -87,11 +92,13 @@ std::string Compare(Store& store, const std::vector<Sent>& sent, size_t least, s
   for (ConsumeQueue* queue : store.queues().All()) {
     const std::string name = queue->topic() + "/" + std::to_string(queue->queue_id());
     const std::vector<QueueUnit> expected = queues[{queue->topic(), queue->queue_id()}];
+    const int64_t first = gone[{queue->topic(), queue->queue_id()}];
     queues.erase({queue->topic(), queue->queue_id()});
-    if (queue->min_offset() != 0 || queue->max_offset() != static_cast<int64_t>(expected.size()))
+    if (queue->min_offset() != first || queue->max_offset() != static_cast<int64_t>(expected.size()))
       return "queue " + name + " is [" + std::to_string(queue->min_offset()) + ", " +
-             std::to_string(queue->max_offset()) + "), expected " + std::to_string(expected.size()) + " units";
-    for (int64_t offset = 0; offset < queue->max_offset();) {
+             std::to_string(queue->max_offset()) + "), expected [" + std::to_string(first) + ", " +
+             std::to_string(expected.size()) + ")";
+    for (int64_t offset = first; offset < queue->max_offset();) {
       uint8_t bytes[32 * kUnitBytes];
       int64_t got = 0;
       if (!queue->Read(offset, 32, bytes, &got).ok() || got <= 0) return "queue " + name + " can't be read";
@@ -108,14 +115,16 @@ std::string Compare(Store& store, const std::vector<Sent>& sent, size_t least, s
   for (const auto& file : store.index().files())
     for (int32_t number = 1; number < file->next(); number++)
       found.push_back({file->ReadEntry(number).hash, file->ReadEntry(number).log_offset});
-  if (found != entries)
+  // Whole files go, and only those that point below the log.
+  const bool whole = found.size() <= entries.size() && std::equal(found.rbegin(), found.rend(), entries.rbegin());
+  if (!whole || (found.size() < entries.size() && entries[entries.size() - found.size() - 1].second >= min))
     return "the index has " + std::to_string(found.size()) + " entries, or others than the " +
-           std::to_string(entries.size()) + " of the log";
+           std::to_string(entries.size()) + " of the log, which begins" + At(min);
   for (size_t i = 0; i < *count; i++) {
     const auto* bytes = reinterpret_cast<const uint8_t*>(sent[i].record.data());
     const RecordView view = CheckRecord(bytes, static_cast<int64_t>(sent[i].record.size()), -1, false);
     const KnownProperties properties = ReadProperties(view.properties);
-    if (properties.keys.empty()) continue;
+    if (properties.keys.empty() || sent[i].log_offset < min) continue;
     const std::vector<int64_t> offsets = Find(store.index(), view.topic, properties.keys, 100, 0, INT64_MAX);
     if (std::count(offsets.begin(), offsets.end(), sent[i].log_offset) != 1)
       return "the index does not find the record" + At(sent[i].log_offset);
@@ -200,7 +209,7 @@ class Run {
     std::shared_ptr<Store> store = OpenStore(options_, &status, files);
     if (!store) return Fail(status.message() + " " + status.path(), "open of " + root);
     size_t count = 0;
-    const std::string wrong = Compare(*store, sent_, held, held, &count);
+    const std::string wrong = Compare(*store, sent_, held, held, deleted_, &count);
     if (!wrong.empty()) return Fail(wrong, "after open of " + root);
     store_ = store.get();
     const int steps = 20 + static_cast<int>(random_() % 60);
@@ -212,6 +221,7 @@ class Run {
         if (!store->WaitFlushed(store->log().end(), &done).ok() || !done) return Fail("a flush failed", root);
       }
       if (random_() % 25 == 0 && !store->FlushAll().ok()) return Fail("a checkpoint failed", root);
+      if (random_() % 20 == 0 && !Delete(*store)) return Fail("a deletion failed", root);
       if (random_() % 40 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(45));  // the housekeeper's turn
       if (random_() % 20 == 0) files->CutNow();
     }
@@ -224,6 +234,13 @@ class Run {
     }
     store_ = nullptr;
     return true;
+  }
+
+  bool Delete(Store& store) {
+    Store::Cleaned cleaned;
+    const bool ok = store.DeleteBelow(static_cast<int64_t>(random_() % (store.log().end() + 1)), &cleaned).ok();
+    deleted_ = std::max(deleted_, store.log().min_offset());
+    return ok;
   }
 
   bool Append(Store& store, size_t count) {
@@ -282,7 +299,7 @@ class Run {
     Status status;
     PowerCutFileSystem files(directory, {});  // real files, without the wait for real syncs
     std::shared_ptr<Store> store = OpenStore(options, &status, &files);
-    std::string wrong = store ? Compare(*store, sent_, least, static_cast<size_t>(cut.begun), &held)
+    std::string wrong = store ? Compare(*store, sent_, least, static_cast<size_t>(cut.begun), deleted_, &held)
                               : "open fails: " + status.message() + " " + status.path();
     if (count != nullptr) *count = held;
     if (wrong.empty() && state % 4 == 0) {  // it goes on, and once closed it is whole
@@ -295,7 +312,7 @@ class Run {
       if (wrong.empty()) store = OpenStore(options, &status, &files);
       if (wrong.empty() && !store) wrong = "open after close fails: " + status.message();
       if (wrong.empty() && store->recovery().torn_offset >= 0) wrong = "a closed store was torn";
-      if (wrong.empty()) wrong = Compare(*store, sent_, sent_.size(), sent_.size(), &held);
+      if (wrong.empty()) wrong = Compare(*store, sent_, sent_.size(), sent_.size(), deleted_, &held);
       if (!wrong.empty()) wrong = "going on: " + wrong;
       sent.swap(sent_);
       begun_ = begun;
@@ -321,6 +338,7 @@ class Run {
   std::atomic<Store*> store_{nullptr};  // while it is worked on; read by its own threads
   std::vector<Sent> sent_;
   int64_t number_ = 0;
+  int64_t deleted_ = 0;  // no segment that lies behind it was
   std::atomic<int64_t> acknowledged_{0}, begun_{0};
   int states_ = 0;
   std::string failure_, failure_place_;

@@ -44,6 +44,17 @@ export interface NativeOpenOptions {
   maxDiskBytes?: number | undefined
   maxDiskCount?: number | undefined
   memoryRatio?: number | undefined
+  deleteByAge?: boolean | undefined
+  deleteByDiskUse?: boolean | undefined
+  maxLogBytes?: number | undefined
+  reservedMs?: number | undefined
+  deleteHours?: readonly number[] | undefined
+  maxUsedPercent?: number | undefined
+  cleanForciblyPercent?: number | undefined
+  refusePercent?: number | undefined
+  mayCleanForcibly?: boolean | undefined
+  cleanIntervalMs?: number | undefined
+  holdMs?: number | undefined
   /** Failures on purpose, for tests; the grammar is in native/core/faulty_file_system.cc. */
   faults?: string | undefined
 }
@@ -128,6 +139,9 @@ export interface Binding {
   open(options: NativeOpenOptions, onProgress?: (done: number, total: number) => void): Promise<number>
   attach(id: number, onFlushed: (flushed: number, error: Error | undefined) => void): NativeStore
   close(store: NativeStore): Promise<void>
+  /** Segments deleted: those that the rules let go now, or those that end at or before `below`. */
+  clean(store: NativeStore, below: number | undefined): Promise<number>
+  backup(store: NativeStore, directory: string): Promise<[from: number, to: number, bytes: number]>
   report(store: NativeStore): NativeReport
   info(store: NativeStore): NativeInfo
   /** Writes state, positions and counters; their order stands in native/napi/store.cc. */

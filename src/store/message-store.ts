@@ -1,4 +1,5 @@
 /** The store: composes log, queues, index, flush policy and reading over one open native store. */
+import { resolve } from 'node:path'
 import { storeError } from '../errors.js'
 import { decodeMessageId } from '../format/message-id.js'
 import type { NativeInfo, NativeStore } from '../native/binding.js'
@@ -20,6 +21,7 @@ import type {
   AppendBatchOptions,
   AppendOptions,
   AppendResult,
+  BackupResult,
   KeyQuery,
   MessageInput,
   MessagesOptions,
@@ -299,6 +301,40 @@ export class MessageStore {
     this.#assertWritable()
     this.#appender.commit()
     await binding.flush(this.#native)
+  }
+
+  /** Deletes what the rules of `retention` let go, at whatever hour. Settles with the number of segments that went. */
+  async clean(): Promise<number> {
+    this.#assertWritable()
+    return binding.clean(this.#native, undefined)
+  }
+
+  /**
+   * Deletes the segments that lie whole below a log offset, with what queues and index have of them; never the last one, and none that is not on disk yet.
+   * Settles with the number of segments that went.
+   */
+  async deleteBelow(logOffset: number): Promise<number> {
+    this.#assertWritable()
+    if (!Number.isSafeInteger(logOffset) || logOffset < 0)
+      throw storeError('INVALID_ARGUMENT', { what: 'logOffset', value: logOffset, allowed: 'a whole number from 0 on' })
+    return binding.clean(this.#native, logOffset)
+  }
+
+  /**
+   * Makes a copy of the store as it is at this moment, while it goes on: a store that was closed, for millrace or Java to open. In a directory that holds
+   * an earlier backup of this store only what has come since is copied (and what this one has deleted is deleted there). Rejects with BACKUP_MISMATCH
+   * where another store lies. An interrupted backup is a store that crashed; the next one goes on from it.
+   */
+  async backup(directory: string): Promise<BackupResult> {
+    this.#assertOpen()
+    if (typeof directory !== 'string' || directory === '')
+      throw storeError('INVALID_ARGUMENT', { what: 'directory', value: directory, allowed: 'a path' })
+    const target = resolve(directory)
+    if (`${target}/`.startsWith(`${this.directory}/`) || `${this.directory}/`.startsWith(`${target}/`))
+      throw storeError('INVALID_ARGUMENT', { what: 'directory', value: directory, allowed: `a directory outside ${this.directory}` })
+    if (!this.readOnly) this.#appender.commit()
+    const [from, to, copiedBytes] = await binding.backup(this.#native, target)
+    return { from, to, copiedBytes }
   }
 
   /** Flushes, writes the checkpoint and gives the lock back. Any number of calls; appends that wait settle first. */

@@ -44,6 +44,24 @@ export interface StoreOptions {
   onDamage?: (damage: UnitDamage) => void
   /** How often queues, index and checkpoint are made durable while messages come in. Default 60,000 (flushConsumeQueueThoroughInterval). */
   checkpointIntervalMs?: number
+  /** When old messages go. Default: never, by itself. */
+  retention?: RetentionOptions
+}
+
+/**
+ * The log's oldest segments go, whole, and with them what queues and index have of them; never the last one. Looked at every ten seconds
+ * (cleanResourceInterval).
+ */
+export interface RetentionOptions {
+  /** RocketMQ's rule: what was last written `fileReservedTime` hours ago (72) goes in the hours `deleteWhen` (4 o'clock, local). Default false. */
+  byAge?: boolean
+  /**
+   * RocketMQ's rule: above `diskMaxUsedSpaceRatio` (75 %) what is old enough goes at any hour, above `diskSpaceCleanForciblyRatio` (85 %) whatever its age,
+   * and above `diskSpaceWarningLevelRatio` (90 %) appends are refused with DISK_FULL until there is room again. Default false.
+   */
+  byDiskUse?: boolean
+  /** The log takes no more than so many bytes, and one segment beyond. Default: any number. */
+  maxBytes?: number
 }
 
 /** What each thread decides for itself. */
@@ -83,6 +101,8 @@ export function checkOptions(directory: string, options: StoreOptions & FaultOpt
     if (options[name] !== undefined && typeof options[name] !== 'boolean') throw invalid(name, options[name], 'a boolean')
   for (const name of ['onProgress', 'onDamage'] as const)
     if (options[name] !== undefined && typeof options[name] !== 'function') throw invalid(name, options[name], 'a function')
+  if (options.retention !== undefined && (options.retention === null || typeof options.retention !== 'object'))
+    throw invalid('retention', options.retention, 'an object')
   if (options.replication !== undefined && typeof options.replication?.waitFor !== 'function')
     throw invalid('replication', options.replication, 'an object with waitFor()')
   if (options.readOnly === true && options.visible === 'durable')
@@ -124,6 +144,7 @@ export function checkOptions(directory: string, options: StoreOptions & FaultOpt
       maxDiskBytes: all.maxTransferBytesOnMessageInDisk,
       maxDiskCount: all.maxTransferCountOnMessageInDisk,
       memoryRatio: all.accessMessageInMemoryMaxRatio,
+      ...retention(options.retention ?? {}, all),
       faults: options.faults,
     },
     maxWaitingAppends: positive('maxWaitingAppends', options.maxWaitingAppends, 100_000),
@@ -132,6 +153,24 @@ export function checkOptions(directory: string, options: StoreOptions & FaultOpt
     replication: options.replication,
     onProgress: options.onProgress,
     onDamage: options.onDamage,
+  }
+}
+
+function retention({ byAge = false, byDiskUse = false, maxBytes }: RetentionOptions, all: StoreSettings): Partial<NativeOpenOptions> {
+  for (const [name, value] of Object.entries({ byAge, byDiskUse }))
+    if (typeof value !== 'boolean') throw invalid(`retention.${name}`, value, 'a boolean')
+  return {
+    deleteByAge: byAge,
+    deleteByDiskUse: byDiskUse,
+    maxLogBytes: positive('retention.maxBytes', maxBytes, 0),
+    reservedMs: all.fileReservedTime * 3_600_000,
+    deleteHours: all.deleteWhen.split(';').map(Number),
+    maxUsedPercent: all.diskMaxUsedSpaceRatio,
+    cleanForciblyPercent: all.diskSpaceCleanForciblyRatio,
+    refusePercent: all.diskSpaceWarningLevelRatio,
+    mayCleanForcibly: all.cleanFileForciblyEnable,
+    cleanIntervalMs: all.cleanResourceInterval,
+    holdMs: all.destroyMapedFileIntervalForcibly,
   }
 }
 

@@ -158,6 +158,10 @@ const table = {
   deleteWhen: text<string>('04', "hours from 0 to 23, ';' between them", areHours),
   /** Percent; RocketMQ takes 10 for less and 95 for more. */
   diskMaxUsedSpaceRatio: whole(75, { becomes: (ratio) => Math.min(95, Math.max(10, ratio)) }),
+  /** Percent, as RocketMQ 5 has it: above, segments go whatever their age. 30 is taken for less, 85 for more. */
+  diskSpaceCleanForciblyRatio: percent(85, { becomes: (ratio) => Math.min(85, Math.max(30, ratio)) }),
+  /** Percent, as RocketMQ 5 has it: above, appends are refused. 35 is taken for less, 90 for more. */
+  diskSpaceWarningLevelRatio: percent(90, { becomes: (ratio) => Math.min(90, Math.max(35, ratio)) }),
   cleanFileForciblyEnable: flag(true),
   cleanResourceInterval: milliseconds(10_000),
   deleteCommitLogFilesInterval: whole(100),

@@ -4,6 +4,8 @@ import { bodiesOf, collect, newDirectory, numbered, openAt, openNew, refusal, ty
 
 t.setTimeout(60_000)
 
+let backups = 0
+
 const queue = { topic: 'orders', queueId: 0 }
 
 /** Every public method, called as it should be. */
@@ -16,6 +18,8 @@ const writes: Record<string, (store: MessageStore) => unknown> = {
   appendRaw: (store) => store.appendRaw(store.maxLogOffset, Buffer.alloc(0)),
   flush: (store) => store.flush(),
   cursor: (store) => store.cursor('c'),
+  clean: (store) => store.clean(),
+  deleteBelow: (store) => store.deleteBelow(0),
 }
 const reads: Record<string, (store: MessageStore) => unknown> = {
   pull: (store) => store.pull({ ...queue, offset: 0 }),
@@ -27,6 +31,7 @@ const reads: Record<string, (store: MessageStore) => unknown> = {
   messagesByKey: (store) => store.messagesByKey({ topic: 'orders', key: 'k0' }),
   offsetByTime: (store) => store.offsetByTime({ ...queue, time: 0 }),
   cursors: (store) => store.cursors(),
+  backup: (store) => store.backup(`${store.directory}-backup-${backups++}`),
   timeSpan: (store) => store.timeSpan(queue),
   records: (store) => collect(store.records()),
   topics: (store) => store.topics(),
@@ -101,7 +106,7 @@ t.test('a store that is open for reading refuses to write and answers everything
 })
 
 t.test('a failed store refuses to write and can still be read', async (t) => {
-  const options: TestOptions = { flush: 'sync', faults: 'sync_data:errno=5:path=/commitlog/' }
+  const options: TestOptions = { flush: 'sync', faults: 'sync_data:errno=5:path=/commitlog/:times=1' }
   const store = await openNew(t, options)
   await end(() => store.appendSync({ topic: 'orders', keys: 'k0' }))
   t.equal(store.state, 'failed')
