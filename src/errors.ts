@@ -121,6 +121,7 @@ const table = {
     "Wait for some to settle, raise maxWaitingAppends or maxWaitingBytes, or open with whenFull 'wait'",
   ),
   APPEND_GAP: entry(located, "Send the log's bytes from its end on: logOffset of the error"),
+  BACKUP_MISMATCH: entry(located, 'Make the backup in a directory of its own, one for each store, and open copies of it elsewhere'),
   HANDLE_INVALID: entry(located, 'Attach with the handle of a store that is open in this process'),
   ADDON_NOT_FOUND: entry(
     (_: { cause: unknown }) => 'the native addon millrace.node was not found',

@@ -40,6 +40,7 @@ const samples: { readonly [C in StoreErrorCode]: DetailsOf<C> } = {
   IO_ERROR: { reason, errno: 5 },
   TOO_MANY_WAITING: { waiting: 100_000 },
   APPEND_GAP: { reason, logOffset: 4096 },
+  BACKUP_MISMATCH: { reason, logOffset: 4096 },
   HANDLE_INVALID: { reason },
   ADDON_NOT_FOUND: { cause: new Error('not there') },
   UNSUPPORTED_COMPRESSION: { reason },

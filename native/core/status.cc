@@ -34,6 +34,7 @@ const char* CodeName(Code code) {
       "SYNC_FAILED",
       "IO_ERROR",
       "APPEND_GAP",
+      "BACKUP_MISMATCH",
       "HANDLE_INVALID",
       "UNKNOWN_ERROR",
   };

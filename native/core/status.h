@@ -36,6 +36,7 @@ enum class Code : int {
   kSyncFailed,
   kIoError,
   kAppendGap,
+  kBackupMismatch,
   kHandleInvalid,
   kUnknownError,
   kCount,

@@ -201,3 +201,10 @@ export interface StoreHandle {
   readonly millraceStore: number
   readonly hostHex: string
 }
+
+/** Log offsets: where the backup ended before, or the log began, and where both end now. */
+export interface BackupResult {
+  from: number
+  to: number
+  copiedBytes: number
+}
