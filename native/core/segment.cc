@@ -29,6 +29,7 @@ Status Segment::Open() {
     files_->Unmap(base, static_cast<size_t>(bytes_));
     return Status::Error(Code::kUnknownError, "the process has 65,536 guarded mappings open already", path_);
   }
+  residency_ = std::make_unique<const Residency>(base, bytes_);
   base_.store(base, std::memory_order_release);
   return Status::Ok();
 }

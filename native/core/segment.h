@@ -12,6 +12,7 @@
 
 #include "file_system.h"
 #include "mapping_guard.h"
+#include "residency.h"
 #include "status.h"
 
 namespace millrace {
@@ -35,6 +36,7 @@ class Segment {
   // Valid after Open().
   uint8_t* base() const { return base_.load(std::memory_order_acquire); }
   int fd() const { return fd_; }
+  const Residency& residency() const { return *residency_; }
   bool damaged() const { return guard_.damaged(); }
   // After the mapping was read or written: kPageUnreadable once a page of it could not be, and what was read is then to
   // be thrown away.
@@ -85,6 +87,7 @@ class Segment {
   int64_t claimed_to_ = 0;
   std::atomic<int> holds_{0};
   int64_t filling_from_ = 0, filling_to_ = 0;  // empty when nothing is being filled
+  std::unique_ptr<const Residency> residency_;
   std::atomic<uint8_t*> base_{nullptr};
   MappingGuard guard_;
 };

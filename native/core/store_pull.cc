@@ -150,7 +150,7 @@ class PullScan {
   // Of what lies in segment_.
   bool Resident(int64_t log_offset, int64_t bytes) const {
     return segment_->Open().ok() &&
-           platform::Resident(segment_->base() + (log_offset - segment_->from()), static_cast<size_t>(bytes));
+           segment_->residency().Has(log_offset - segment_->from(), bytes, log_end_ - segment_->from());
   }
 
   bool ResidentTogether(int64_t units) {
