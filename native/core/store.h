@@ -285,7 +285,7 @@ class Store {
   Status FollowDeletion();
   Status RaiseMin(ConsumeQueue* queue, int64_t log_min);
   Status CopyLogTo(Store* copy, BackedUp* done);
-  Status CheckBelongs(const Store& copy, const SegmentList& segments, int64_t end) const;
+  Status CheckBelongs(StoreOptions options) const;
 
   FileSystem* const files_;
   StoreOptions options_;

@@ -44,10 +44,11 @@ Status Store::Backup(const std::string& directory, BackedUp* done) {
   options.read_only = options.rebuild_index = options.synchronous_flush = options.visible_when_durable = false;
   options.retention = {};
   options.on_progress = nullptr;
-  // Before the log: a cursor never points behind what is copied.
+  MILLRACE_RETURN_IF_ERROR(CheckBelongs(options));
   MILLRACE_RETURN_IF_ERROR(MakeFolders(files_, directory));
   std::shared_ptr<Store> copy;
   MILLRACE_RETURN_IF_ERROR(Open(files_, std::move(options), &copy));
+  // Before the log: a cursor never points behind what is copied.
   for (const char* folder : {"millrace/cursors", "config"})
     MILLRACE_RETURN_IF_ERROR(
         CopySmallFiles(files_, paths_.root + "/" + folder, directory + "/" + folder, directory + "/millrace"));
@@ -62,7 +63,6 @@ Status Store::CopyLogTo(Store* copy, BackedUp* done) {
   const auto segments = log_.segments();
   const int64_t end = log_.published();
   done->to = end;
-  MILLRACE_RETURN_IF_ERROR(CheckBelongs(*copy, *segments, end));
   for (const auto& segment : *segments) {
     MILLRACE_RETURN_IF_ERROR(segment->Open());
     const int64_t to = std::min(end, segment->end());
@@ -91,20 +91,27 @@ Status Store::CopyLogTo(Store* copy, BackedUp* done) {
   return Status::Ok();
 }
 
-// What the copy has must be this log's beginning, as far as both have it.
-Status Store::CheckBelongs(const Store& copy, const SegmentList& segments, int64_t end) const {
-  const auto other_segments = copy.log_.segments();
+// What lies there must be this log's beginning, as far as both have it. Seen before anything is opened to write:
+// another store is left as it is.
+Status Store::CheckBelongs(StoreOptions options) const {
+  bool exists = false;
+  MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, StorePaths::Of(options.root, {}).log, false, &exists));
+  if (!exists) return Status::Ok();
+  options.read_only = true;
+  std::shared_ptr<Store> other;
+  MILLRACE_RETURN_IF_ERROR(Open(files_, std::move(options), &other));
+  const auto segments = log_.segments(), other_segments = other->log_.segments();
   if (other_segments->empty()) return Status::Ok();
-  const int64_t min = segments.empty() ? end : segments.front()->from(), other_end = copy.log_.end();
+  const int64_t end = log_.published(), min = min_log_offset(), other_end = other->log_.published();
   const auto refused = [&](const std::string& why) {
-    return Status::Error(Code::kBackupMismatch, "is no earlier backup of " + paths_.root + ": " + why, copy.paths_.root,
-                         other_end);
+    return Status::Error(Code::kBackupMismatch, "is no earlier backup of " + paths_.root + ": " + why,
+                         other->paths_.root, other_end);
   };
   if (other_end < min || other_end > end)
     return refused("its log ends at " + std::to_string(other_end) + ", and this one has " + std::to_string(min) +
                    " to " + std::to_string(end));
-  for (int64_t at = std::max({min, copy.log_.min_offset(), other_end - kPieceBytes}); at < other_end;) {
-    const auto here = CommitLog::FindIn(segments, at, log_.segment_bytes());
+  for (int64_t at = std::max({min, other->min_log_offset(), other_end - kPieceBytes}); at < other_end;) {
+    const auto here = CommitLog::FindIn(*segments, at, log_.segment_bytes());
     const auto there = CommitLog::FindIn(*other_segments, at, log_.segment_bytes());
     MILLRACE_RETURN_IF_ERROR(here->Open());
     MILLRACE_RETURN_IF_ERROR(there->Open());
