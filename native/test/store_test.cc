@@ -1,6 +1,10 @@
 #include "../core/store.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#ifdef __linux__
+#include <sys/vfs.h>
+#endif
 #include <unistd.h>
 
 #include <thread>
@@ -316,6 +320,40 @@ TEST("names that leave the root are refused") {
   CHECK(OpenStore(TinyOptions(scratch / "store"), &status) == nullptr);
   CHECK_EQ(status.code, Code::kUnsafePath);
 }
+
+#ifdef __linux__
+TEST("what of the log is in memory is told apart from what has to be read from the disk") {
+  Scratch scratch;
+  StoreOptions options = TinyOptions(scratch / "store");
+  options.segment_bytes = 4 << 20;
+  {
+    auto store = OpenStore(options);
+    for (int i = 0; i < 100; i++) CHECK(AppendOne(*store, "orders", 0, std::string(40000, 'x')).ok());
+    CHECK(store->Close().ok());
+  }
+  const std::string path = scratch / ("store/commitlog/" + SegmentName(0));
+  struct statfs info;
+  CHECK_EQ(statfs(path.c_str(), &info), 0);
+  if (info.f_type == 0x01021994) return;  // tmpfs: all of it is memory
+  const int fd = open(path.c_str(), O_RDWR);
+  fsync(fd);
+  posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+  CommitLog log(PosixFileSystem(),
+                {scratch / "store/commitlog", scratch / "store/millrace", options.segment_bytes, true});
+  CHECK(log.Load().ok());
+  std::vector<LogRange> ranges;
+  CHECK(log.InMemory(0, INT64_MAX, &ranges).ok());
+  CHECK(ranges.empty());
+  posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+  char byte;
+  CHECK_EQ(pread(fd, &byte, 1, (2 << 20) + 500000), ssize_t{1});
+  close(fd);
+  CHECK(log.InMemory(100, INT64_MAX, &ranges).ok());
+  CHECK_EQ(ranges.size(), size_t{1});
+  CHECK(ranges[0].from <= (2 << 20) + 500000 && ranges[0].to > (2 << 20) + 500000 &&
+        ranges[0].to - ranges[0].from <= 1 << 20);
+}
+#endif
 
 TEST("a record larger than a segment is refused, and one that just fits is taken") {
   Scratch scratch;
