@@ -7,6 +7,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'src/format/': [],
   'src/native/': ['src/format/', 'src/store/types'],
   'src/store/': ['src/format/', 'src/native/'],
+  'src/verify/': ['src/format/', 'src/store/settings'],
   'src/cli/': ['src/format/', 'src/store/', 'src/index'],
 }
 

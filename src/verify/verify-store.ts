@@ -1,0 +1,186 @@
+/**
+ * Looks at a whole store from its files, without the engine that writes them: every record's bytes and CRC and the chain they make, every queue unit
+ * against its message, every index entry against its record and every chain through them, the checkpoint. Changes nothing, and takes no lock: a store
+ * that is written meanwhile may look wrong at its end.
+ */
+import { lstat, readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { storeError } from '../errors.js'
+import { int32, int64 } from '../format/bytes.js'
+import { CHECKPOINT_BYTES, readCheckpoint } from '../format/checkpoint.js'
+import { delayLevel, parseDelayLevels } from '../format/delay-level.js'
+import { type IndexSizes, indexKeyHash } from '../format/index-file.js'
+import { splitKeys } from '../format/properties.js'
+import { propertiesOf, QUEUE_ID_AT, QUEUE_OFFSET_AT, SYS_FLAG_AT, storeTimestampOf, topicOf } from '../format/record.js'
+import { transactionType } from '../format/sys-flag.js'
+import { SCHEDULE_TOPIC, tagCode, tagHash } from '../format/tag-code.js'
+import type { StoreSettings } from '../store/settings.js'
+import { checkSettings, defaultSettings } from '../store/settings.js'
+import { numberedFiles } from './files.js'
+import { type Finding, Findings } from './findings.js'
+import { IndexChecks } from './index-files.js'
+import { type LogRecord, walkLog } from './log.js'
+import { type ExpectedUnit, QueueChecks } from './queues.js'
+
+export interface VerifyOptions {
+  /** As `MessageStore.open` takes them; sizes of index files are needed only where they have not four entries to a slot. */
+  settings?: Partial<StoreSettings>
+  /** Findings that are kept; the rest is counted. Default 1,000. */
+  maxFindings?: number
+  /** Bytes of the log that have been read, of all. */
+  onProgress?: (done: number, total: number) => void
+  signal?: AbortSignal
+}
+
+export interface Verification {
+  /** No file `abort`: whoever wrote last closed the store. What follows the log is otherwise made good by the next opening. */
+  closedProperly: boolean
+  minLogOffset: number
+  maxLogOffset: number
+  records: number
+  /** Queue units and index entries that are right. */
+  units: number
+  indexEntries: number
+  findings: Finding[]
+  /** All of them, those that were not kept included. */
+  findingCount: number
+}
+
+const PROGRESS_BYTES = 16 << 20
+
+/** Resolves with what is there and what is wrong. Rejects with NO_STORE where no log is, and with IO_ERROR where a file can't be read. */
+export async function verifyStore(directory: string, options: VerifyOptions = {}): Promise<Verification> {
+  const root = resolve(directory)
+  const settings: StoreSettings = { ...defaultSettings(), ...checkSettings(options.settings ?? {}) }
+  const findings = new Findings(options.maxFindings ?? 1000)
+  try {
+    if (!(await exists(join(root, 'commitlog')))) throw storeError('NO_STORE', { reason: 'holds no commit log', path: root })
+    return await new Verifier(root, settings, findings, options).run()
+  } catch (error) {
+    const { code, message, path = root } = error as NodeJS.ErrnoException
+    if (code === undefined || !/^E[A-Z]+$/.test(code)) throw error
+    throw storeError('IO_ERROR', { reason: message, path, cause: error })
+  }
+}
+
+class Verifier {
+  readonly #root: string
+  readonly #findings: Findings
+  readonly #options: VerifyOptions
+  readonly #indexSizes: IndexSizes | undefined
+  readonly #indexed: boolean
+  readonly #lmq: boolean
+  readonly #delayLevelsMs: readonly number[]
+
+  constructor(root: string, settings: StoreSettings, findings: Findings, options: VerifyOptions) {
+    this.#root = root
+    this.#findings = findings
+    this.#options = options
+    const { maxHashSlotNum, maxIndexNum } = options.settings ?? {}
+    this.#indexSizes =
+      maxHashSlotNum === undefined && maxIndexNum === undefined
+        ? undefined
+        : { slots: settings.maxHashSlotNum, entries: settings.maxIndexNum }
+    this.#indexed = settings.messageIndexEnable
+    this.#lmq = settings.enableLmq
+    this.#delayLevelsMs = parseDelayLevels(settings.messageDelayLevel)
+  }
+
+  async run(): Promise<Verification> {
+    const findings = this.#findings
+    const segments = await numberedFiles(this.#root, 'commitlog', 'log', 1, findings)
+    const minLogOffset = segments[0]?.from ?? 0
+    const total = segments.reduce((sum, { bytes }) => sum + bytes, 0)
+    const queues = await QueueChecks.open(this.#root, findings, minLogOffset)
+    const index = await IndexChecks.open(this.#root, this.#indexSizes, findings, minLogOffset)
+    const walk = { end: minLogOffset }
+    let records = 0
+    let told = 0
+    let newest = 0
+    for await (const record of walkLog(this.#root, segments, findings, walk)) {
+      records++
+      newest = Math.max(newest, this.#hold(record, queues, index))
+      if (record.logOffset - minLogOffset - told < PROGRESS_BYTES) continue
+      this.#options.signal?.throwIfAborted()
+      told = record.logOffset - minLogOffset
+      this.#options.onProgress?.(told, total)
+    }
+    queues.finish(walk.end)
+    index.finish(walk.end)
+    await this.#checkpoint(newest)
+    this.#options.onProgress?.(total, total)
+    return {
+      closedProperly: !(await exists(join(this.#root, 'abort'))),
+      minLogOffset,
+      maxLogOffset: walk.end,
+      records,
+      units: queues.units,
+      indexEntries: index.entries,
+      findings: findings.list,
+      findingCount: findings.count,
+    }
+  }
+
+  /** Its units and entries. Gives its store time. */
+  #hold({ bytes, at, size, logOffset }: LogRecord, queues: QueueChecks, index: IndexChecks): number {
+    const transaction = transactionType(int32(bytes, at + SYS_FLAG_AT))
+    const topic = topicOf(bytes, at)
+    const properties = propertiesOf(bytes, at)
+    const storeTimestamp = storeTimestampOf(bytes, at)
+    const { TAGS: tags, DELAY: delay, UNIQ_KEY: uniqueKey, KEYS: keys } = properties
+    if (transaction === 'none' || transaction === 'commit') {
+      const unit: ExpectedUnit = {
+        ...{ topic, queueId: int32(bytes, at + QUEUE_ID_AT), queueOffset: int64(bytes, at + QUEUE_OFFSET_AT), logOffset, size },
+        tagCode: tagCode({ topic, tags, delay, storeTimestamp }, this.#delayLevelsMs),
+      }
+      if (topic === SCHEDULE_TOPIC && delayLevel(delay, this.#delayLevelsMs.length) > 0) unit.delayedSince = storeTimestamp
+      queues.expect(unit)
+      for (const side of this.#sideQueues(properties, unit.queueId))
+        queues.expect({ ...unit, ...side, tagCode: BigInt(tagHash(tags)), delayedSince: undefined })
+    }
+    if (transaction !== 'rollback' && this.#indexed) {
+      const hashes = uniqueKey === undefined ? [] : [indexKeyHash(topic, uniqueKey)]
+      for (const key of splitKeys(keys)) hashes.push(indexKeyHash(topic, key))
+      if (hashes.length > 0) index.expect(hashes, logOffset, storeTimestamp)
+    }
+    return storeTimestamp
+  }
+
+  /** Further queues of a message (multi-dispatch), from its two properties. */
+  #sideQueues(properties: Record<string, string>, queueId: number): { topic: string; queueId: number; queueOffset: number }[] {
+    const { INNER_MULTI_DISPATCH: names, INNER_MULTI_QUEUE_OFFSET: offsets } = properties
+    if (names === undefined || offsets === undefined) return []
+    const topics = names.split(',')
+    const numbers = offsets.split(',')
+    if (topics.length !== numbers.length || !numbers.every((number) => /^\d+$/.test(number))) return []
+    return topics.map((topic, i) => ({
+      topic,
+      queueId: this.#lmq && topic.startsWith('%LMQ%') ? 0 : queueId,
+      queueOffset: Number(numbers[i]),
+    }))
+  }
+
+  /** It says up to which store time everything is on disk: not more than there is. */
+  async #checkpoint(newest: number): Promise<void> {
+    const path = 'checkpoint'
+    const found = (problem: string) => this.#findings.add({ part: 'checkpoint', path, problem })
+    if (!(await exists(join(this.#root, path)))) return
+    const info = await lstat(join(this.#root, path))
+    if (!info.isFile()) return found(info.isSymbolicLink() ? 'is a symbolic link' : 'is no file')
+    if (info.size !== CHECKPOINT_BYTES) return found(`has ${info.size} bytes, not ${CHECKPOINT_BYTES}`)
+    const checkpoint = readCheckpoint(await readFile(join(this.#root, path)))
+    for (const name of ['physicMsgTimestamp', 'logicsMsgTimestamp', 'indexMsgTimestamp'] as const)
+      if (checkpoint[name] < 0 || (newest > 0 && checkpoint[name] > newest))
+        found(`says that everything up to ${checkpoint[name]} is on disk (${name}); the newest record was stored at ${newest}`)
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return false
+      throw error
+    },
+  )
+}
