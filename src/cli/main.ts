@@ -7,8 +7,12 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { complain, isClosedPipe } from './output.js'
 import { addStoreAppend } from './store-append.js'
+import { addStoreBackup } from './store-backup.js'
 import { addStoreDump } from './store-dump.js'
 import { addStoreInfo } from './store-info.js'
+import { addStoreQuery } from './store-query.js'
+import { addStoreTail } from './store-tail.js'
+import { addStoreVerify } from './store-verify.js'
 
 const EXIT_CODES = `
 Exit codes:
@@ -29,7 +33,8 @@ function program(): Command {
     .configureOutput({ outputError: (text) => complain(text.replace(/^error: /, '')) })
     .addHelpText('after', EXIT_CODES)
   const store = millrace.command('store').description('look into a store directory, or append to it').addHelpText('after', EXIT_CODES)
-  for (const add of [addStoreInfo, addStoreDump, addStoreAppend]) add(store).addHelpText('after', EXIT_CODES)
+  for (const add of [addStoreInfo, addStoreVerify, addStoreDump, addStoreQuery, addStoreTail, addStoreAppend, addStoreBackup])
+    add(store).addHelpText('after', EXIT_CODES)
   return millrace
 }
 

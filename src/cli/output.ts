@@ -4,9 +4,32 @@ import { pipeline } from 'node:stream/promises'
 
 const CHUNK_CHARACTERS = 64 << 10
 
-/** Writes each line; rejects with EPIPE when nobody reads any more, after the source was told to stop. */
+/** Writes each line, many at once; rejects with EPIPE when nobody reads any more, after the source was told to stop. */
 export async function printLines(lines: Iterable<string> | AsyncIterable<string>): Promise<void> {
-  await pipeline(Readable.from(chunks(lines), { objectMode: false }), process.stdout, { end: false })
+  await print(chunks(lines))
+}
+
+/** The same for lines that come now and then: each is written at once. */
+export async function printLinesAsTheyCome(lines: AsyncIterable<string>): Promise<void> {
+  await print(
+    (async function* () {
+      for await (const line of lines) yield `${line}\n`
+    })(),
+  )
+}
+
+async function print(text: AsyncIterable<string>): Promise<void> {
+  await pipeline(Readable.from(text, { objectMode: false }), process.stdout, { end: false })
+}
+
+/** How far something is, on standard error, where that is a terminal. */
+export function progressLine(what: string): { show: (done: number, total: number) => void; clear: () => void } {
+  const { stderr } = process
+  if (!stderr.isTTY) return { show: () => {}, clear: () => {} }
+  return {
+    show: (done, total) => void stderr.write(`\r${what} ${total === 0 ? 100 : Math.floor((100 * done) / total)} %`),
+    clear: () => void stderr.write('\r\u001b[K'),
+  }
 }
 
 export function isClosedPipe(error: unknown): boolean {

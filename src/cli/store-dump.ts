@@ -1,7 +1,7 @@
 /** `millrace store dump DIR`: messages as NDJSON, without changing the store. `store append` takes its lines. */
-import { isUtf8 } from 'node:buffer'
 import type { Command } from 'commander'
 import type { Message, MessageStore } from '../index.js'
+import { lineOf } from './dumped-line.js'
 import { printLines } from './output.js'
 import { type CommonOptions, readStore, wholeNumber, withStoreOptions } from './store-options.js'
 
@@ -13,8 +13,6 @@ interface DumpOptions extends CommonOptions {
   tags?: string
   plain?: true
 }
-
-const COMPRESSION_BITS = 0x701
 
 export function addStoreDump(store: Command): Command {
   const command = store
@@ -40,7 +38,7 @@ async function* lines(
   if (limit === 0) return
   let printed = 0
   for await (const message of messages) {
-    yield JSON.stringify(await fields(message, plain === true))
+    yield await lineOf(message, plain === true)
     if (++printed >= limit) return
   }
 }
@@ -63,29 +61,4 @@ async function* selected(store: MessageStore, { topic, queue, from, tags }: Dump
   if (queues.length === 0) throw new Error(`${store.directory} has no ${queue === undefined ? '' : `queue ${queue} of `}topic '${topic}'`)
   queues.sort((a, b) => a.queueId - b.queueId)
   for (const { queueId } of queues) yield* store.messages({ topic, queueId, ...range, ...(tags === undefined ? {} : { tags }) })
-}
-
-async function fields(message: Message, plain: boolean) {
-  const { TAGS: _, KEYS: __, ...properties } = message.properties
-  const body = plain ? await message.plainBody() : message.body
-  return {
-    topic: message.topic,
-    queueId: message.queueId,
-    queueOffset: message.queueOffset,
-    logOffset: message.logOffset,
-    size: message.size,
-    messageId: message.messageId,
-    ...(message.tags === undefined || message.tags === '' ? {} : { tags: message.tags }),
-    ...(message.keys.length === 0 ? {} : { keys: message.keys }),
-    properties,
-    flag: message.flag,
-    sysFlag: plain ? message.sysFlag & ~COMPRESSION_BITS : message.sysFlag,
-    bornTimestamp: message.bornTimestamp,
-    bornHost: message.bornHost,
-    storeTimestamp: message.storeTimestamp,
-    storeHost: message.storeHost,
-    reconsumeTimes: message.reconsumeTimes,
-    preparedTransactionOffset: message.preparedTransactionOffset,
-    ...(isUtf8(body) ? { body: body.toString() } : { bodyBase64: body.toString('base64') }),
-  }
 }

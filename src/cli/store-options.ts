@@ -52,6 +52,14 @@ export async function readStore(directory: string, common: CommonOptions, work: 
   }
 }
 
+/** Milliseconds since 1970, from a number of them or a date. */
+export function time(text: string): number {
+  const number = /^\d+$/.test(text) ? Number(text) : Date.parse(text)
+  if (!Number.isSafeInteger(number))
+    throw new InvalidArgumentError("It must be milliseconds since 1970, or a date such as '2026-11-29T08:00:00Z'.")
+  return number
+}
+
 export function wholeNumber(text: string): number {
   const number = Number(text)
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(number)) throw new InvalidArgumentError('It must be a whole number from 0.')
