@@ -138,6 +138,7 @@ struct PullOutcome {
   bool would_block = false;
   int64_t bytes = 0;
   std::vector<PullRange> ranges;
+  PullRange next{};  // what the limits left for the next pull, as its unit says; size 0: not known
   std::vector<UnitMismatch> mismatches;
   std::shared_ptr<const SegmentList> segments;  // that were seen, for CopyPulled()
 };

@@ -181,7 +181,10 @@ class PullScan {
     last_pulled_ = unit.log_offset;
     if (unit.log_offset < skip_to_) return Status::Ok();
     full_ = IsTooMuch(unit);
-    if (full_) return Status::Ok();
+    if (full_) {
+      outcome_.next = {unit.log_offset, offset_, unit.size};
+      return Status::Ok();
+    }
     const bool is_address = unit.tag_code < INT32_MIN;  // of an extension unit: the record's own tag decides
     if (request_.tags != nullptr && !is_address &&
         std::find(request_.tag_hashes->begin(), request_.tag_hashes->end(), static_cast<int32_t>(unit.tag_code)) ==
@@ -245,7 +248,7 @@ class PullScan {
 // A record of a queue is far from the one before it, where the processor doesn't look by itself; once it reads on it
 // does.
 void Prefetch(const Segment& segment, const PullRange& range) {
-  constexpr int32_t kBytes = 768, kLine = 64;
+  constexpr int32_t kBytes = 1152, kLine = 64;
   if (range.log_offset < segment.from() || range.log_offset >= segment.end()) return;
   const uint8_t* const record = segment.base() + (range.log_offset - segment.from());
   for (int32_t at = 0; at < std::min(range.size, kBytes); at += kLine) __builtin_prefetch(record + at);
@@ -282,6 +285,7 @@ Status Store::Pull(const PullRequest& request, PullOutcome* outcome) const {
 }
 
 Status Store::CopyPulled(const PullRequest& request, PullOutcome* outcome, uint8_t* out) const {
+  constexpr size_t kAhead = 3;  // records that are on their way while one is copied
   const std::vector<PullRange>& ranges = outcome->ranges;
   // All copies before the first look at one: a processor that waits for one record from memory goes on to the next.
   Segment* segment = nullptr;
@@ -295,7 +299,8 @@ Status Store::CopyPulled(const PullRequest& request, PullOutcome* outcome, uint8
                              "the segment of log offset " + std::to_string(range.log_offset) + " is gone");
       MILLRACE_RETURN_IF_ERROR(segment->Open());
     }
-    if (i + 1 < ranges.size()) Prefetch(*segment, ranges[i + 1]);
+    for (size_t ahead = i == 0 ? 1 : kAhead; ahead <= kAhead; ahead++)
+      Prefetch(*segment, i + ahead < ranges.size() ? ranges[i + ahead] : outcome->next);
     MILLRACE_RETURN_IF_ERROR(segment->CopyOut(range.log_offset - segment->from(), to, static_cast<size_t>(range.size)));
     to += range.size;
   }
