@@ -35,6 +35,7 @@ Status CopySmallFiles(FileSystem* files, const std::string& from, const std::str
 
 Status Store::Backup(const std::string& directory, BackedUp* done) {
   MILLRACE_RETURN_IF_ERROR(CheckOpen());
+  if (directory.empty()) return Status::Error(Code::kInvalidArgument, "a backup needs a directory");
   StoreOptions options = options_;
   options.root = directory;
   options.log_directory.clear();

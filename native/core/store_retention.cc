@@ -14,7 +14,8 @@ double UsedOf(FileSystem* files, const std::string& path) {
   DiskUse use;
   if (!files->AskDiskUse(path, &use).ok() || use.used + use.available <= 0) return -1;
   const int64_t whole = use.used + use.available;
-  return static_cast<double>((100 * use.used + whole - 1) / whole) / 100;
+  const int64_t percent = (100 * use.used + whole - 1) / whole;
+  return static_cast<double>(percent) / 100;
 }
 
 }  // namespace
@@ -59,7 +60,8 @@ Status Store::DeleteBelow(int64_t log_offset, Cleaned* cleaned) {
 
 Status Store::DeleteOldest(const std::function<Status(bool* goes)>& decide, Cleaned* cleaned) {
   std::lock_guard retention_lock(retention_mutex_);
-  Status status = CheckSound();
+  MILLRACE_RETURN_IF_ERROR(CheckSound());
+  Status status;
   while (status.ok()) {
     bool goes = false;
     status = decide(&goes);

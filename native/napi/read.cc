@@ -287,6 +287,8 @@ napi_value QueryIndex(napi_env env, napi_callback_info info) {
     return ThrowArgument(env, "queryIndex takes a topic, a key, a limit and two times");
   std::vector<int64_t> offsets;
   const Status status = handle->store().index().Query(topic, key, static_cast<size_t>(limit), begin, end, &offsets);
+  // An index file goes when all of its records are gone.
+  std::erase_if(offsets, [min = handle->store().min_log_offset()](int64_t offset) { return offset < min; });
   return status.ok() ? Numbers(env, offsets) : Throw(env, status);
 }
 

@@ -1,5 +1,6 @@
 /** Calls every function of the addon with everything it does not expect; prints `survived` when the process has. Its argument is a directory. */
 import { writeSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { MessageStore } from '#src/index.js'
 import { type Binding, binding } from '#src/native/binding.js'
 import { Random, seed } from '../support/random.js'
@@ -33,6 +34,7 @@ function detached<T extends Uint8Array | Float64Array | ArrayBuffer>(value: T): 
 
 async function run(): Promise<void> {
   writeSync(1, `MILLRACE_SEED=${seed}\n`)
+  process.chdir(dirname(directory)) // where backups to odd names may lie
   const owner = await MessageStore.open(directory, { settings: small })
   await owner.appendBatch(Array.from({ length: 50 }, (_, i) => ({ topic: 'orders', keys: `k${i}`, body: `${i}` })))
   const { millraceStore } = owner.handle

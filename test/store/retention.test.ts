@@ -42,6 +42,8 @@ t.test('by hand: segments below an offset go, queue and index follow, and so do 
   t.match(await store.pull({ ...queue, offset: 0 }), { status: 'OFFSET_TOO_SMALL', nextOffset: minOffset })
   t.equal(bodyOf((await store.messagesByKey({ topic: 'orders', key: `k${minOffset}` }))[0] as never), `${minOffset}`)
   t.same(await store.messagesByKey({ topic: 'orders', key: 'k0' }), [])
+  const gone = Array.from({ length: minOffset }, (_, i) => store.index.query('orders', `k${i}`)).flat()
+  t.same(gone, [], 'the index finds nothing that is gone')
   t.equal(await store.messageAt(0), undefined)
   const bodies = (await collect(iterator)).map((message) => Number(bodyOf(message)))
   t.same(bodies.slice(-10), [1990, 1991, 1992, 1993, 1994, 1995, 1996, 1997, 1998, 1999], 'who was reading goes on')
