@@ -270,6 +270,55 @@ t.test('missing, foreign, short, long and linked files', async (t) => {
   }
 })
 
+t.test('what lies in the way, and what RocketMQ passes over too', async (t) => {
+  const { directory } = await image(t)
+  writeFileSync(join(directory, 'consumequeue/notes'), 'x')
+  writeFileSync(join(directory, 'consumequeue/t0/7'), 'x')
+  writeFileSync(join(directory, 'index/notes'), 'x')
+  t.same(await findingsOf(directory), [])
+
+  symlinkSync('/etc/passwd', join(directory, 'index/20200101000000000'))
+  mkdirSync(join(directory, 'index/20200101000000001'))
+  writeFileSync(join(directory, 'index/20200101000000002'), '')
+  truncateSync(join(directory, 'commitlog/00000000000000000000'), 3 * 2 ** 30)
+  await rm(join(directory, 'checkpoint'))
+  symlinkSync('/etc/passwd', join(directory, 'checkpoint'))
+  const problems = (await findingsOf(directory)).map(({ part, problem }) => `${part} ${problem}`)
+  for (const problem of [
+    'index is a symbolic link',
+    'index is no file',
+    'index has no length: a program died while making it',
+    'checkpoint is a symbolic link',
+  ])
+    t.ok(problems.includes(problem), problem)
+  t.ok(problems.some((problem) => /^log has 3221225472 bytes; no setting allows more/.test(problem)))
+  await rm(join(directory, 'checkpoint'))
+  mkdirSync(join(directory, 'checkpoint'))
+  t.ok((await findingsOf(directory)).some(({ part, problem }) => part === 'checkpoint' && problem === 'is no file'))
+
+  const { directory: other } = await image(t)
+  const index = join(other, 'index', readdirSync(join(other, 'index')).sort()[0]!)
+  overwrite(index, 36, Buffer.from('7fffffff', 'hex'))
+  t.match(await findingsOf(other), [{ part: 'index', problem: 'has a header that no index file can have' }])
+
+  await rm(join(other, 'commitlog'), { recursive: true })
+  writeFileSync(join(other, 'commitlog'), 'x')
+  t.match(await refusal(() => verifyStore(other)), { code: 'IO_ERROR', message: /commitlog/ })
+  t.match(await refusal(() => verifyStore(join(other, 'commitlog/x'))), { code: 'IO_ERROR' })
+  const stopped = AbortSignal.abort()
+  const { directory: large } = await openLarge(t)
+  await t.rejects(verifyStore(large, { signal: stopped }), { name: 'AbortError' })
+  t.match(await verifyStore(large), { records: 9, units: 9, findings: [] }, 'a record that no piece holds')
+})
+
+/** Nine messages of 5 MB in segments of 16 MiB, closed. */
+async function openLarge(t: Test): Promise<MessageStore> {
+  const store = await openNew(t, { settings: { mappedFileSizeCommitLog: 16 << 20, maxMessageSize: 8 << 20 } })
+  for (let i = 0; i < 9; i++) await store.append({ topic: 'large', body: Buffer.alloc(5e6, i + 1) })
+  await store.close()
+  return store
+}
+
 t.test('it tells how far it is, can be stopped, and keeps no more findings than it is asked for', async (t) => {
   const { directory } = await image(t)
   const told: number[] = []
