@@ -204,6 +204,8 @@ Status IndexFile::CutBack(int64_t log_offset) {
     const Entry entry = ReadEntry(kept);
     // Offsets rise (one record may have several keys); what does not is not an entry that was ever written whole.
     if (entry.log_offset >= log_offset || entry.log_offset < last_offset || entry.hash < 0 || entry.seconds < 0) break;
+    // Behind the first record's entries the page that never reached the disk looks like another one of it.
+    if (entry.log_offset == 0 && entry.hash == 0) break;
     last_offset = entry.log_offset;
     kept++;
   }
