@@ -30,13 +30,15 @@ export function addStoreTail(store: Command): Command {
 }
 
 async function* lines(store: MessageStore, options: TailOptions): AsyncIterableIterator<string> {
-  const stopped = new AbortController()
-  const stop = () => stopped.abort()
+  let stopped = false
+  const stop = () => {
+    stopped = true
+  }
   process.once('SIGINT', stop).once('SIGTERM', stop)
   const at = new Map<number, number>()
   let followed = false
   try {
-    while (!stopped.signal.aborted) {
+    while (!stopped) {
       let quiet = true
       for (const { queueId, minOffset, maxOffset } of store.queues(options.topic)) {
         if (options.queue !== undefined && queueId !== options.queue) continue

@@ -14,7 +14,7 @@ import type { Message } from './message.js'
 import { followMessages } from './messages.js'
 import type { AttachOptions, CheckedOptions, FaultOptions, StoreOptions } from './options.js'
 import { checkOptions } from './options.js'
-import { checkObject } from './part.js'
+import { checkObject, checkWhole } from './part.js'
 import { QueueNumbers } from './queue-numbers.js'
 import { Reader } from './reader.js'
 import type {
@@ -315,8 +315,7 @@ export class MessageStore {
    */
   async deleteBelow(logOffset: number): Promise<number> {
     this.#assertWritable()
-    if (!Number.isSafeInteger(logOffset) || logOffset < 0)
-      throw storeError('INVALID_ARGUMENT', { what: 'logOffset', value: logOffset, allowed: 'a whole number from 0 on' })
+    checkWhole('logOffset', logOffset)
     return binding.clean(this.#native, logOffset)
   }
 

@@ -1,0 +1,148 @@
+// A queue's bounds, as they are found when a store opens and move when old messages go.
+#include <algorithm>
+#include <cerrno>
+
+#include "consume_queue.h"
+#include "data_pages.h"
+#include "zeros.h"
+
+namespace millrace {
+
+Status ConsumeQueue::Load() {
+  std::vector<DirectoryEntry> entries;
+  const std::string directory = Directory();
+  MILLRACE_RETURN_IF_ERROR(owner_->files()->List(directory, &entries));
+  const int64_t file_bytes = owner_->options().file_bytes;
+  first_file_ = 0;
+  last_file_ = -1;
+  for (const auto& entry : entries) {
+    const std::string path = directory + "/" + entry.name;
+    int64_t from = 0;
+    if (entry.kind == DirectoryEntry::Kind::kLink)
+      return Status::Error(Code::kUnsafePath, "is a symbolic link among the queue's files", path);
+    if (entry.kind != DirectoryEntry::Kind::kFile || !ParseSegmentName(entry.name, &from))
+      return Status::Error(Code::kForeignFile,
+                           "does not belong among the queue's files: RocketMQ refuses a store with it, move it away",
+                           path);
+    FileInfo info;
+    bool exists = false;
+    MILLRACE_RETURN_IF_ERROR(owner_->files()->Stat(path, &info, &exists));
+    if (!exists) continue;
+    if (info.bytes != file_bytes)
+      return Status::Error(Code::kSegmentSizeMismatch,
+                           "has " + std::to_string(info.bytes) + " bytes, and mappedFileSizeConsumeQueue is " +
+                               std::to_string(file_bytes),
+                           path, info.bytes);
+    const int64_t file = from / file_bytes;
+    if (from % file_bytes != 0 || (has_files() && file != last_file_ + 1))
+      return Status::Error(Code::kCorruptQueue, "does not follow the file before it", path, from);
+    if (!has_files()) first_file_ = file;
+    last_file_ = file;
+  }
+  tail_first_ = max_offset_ = files_end();
+  min_offset_ = files_begin();
+  return Status::Ok();
+}
+
+Status ConsumeQueue::SetBounds(int64_t min, int64_t max, const QueueUnit* last) {
+  {
+    std::lock_guard lock(tail_lock_);
+    tail_first_ = max;
+    tail_count_ = 0;
+  }
+  min_offset_ = min;
+  max_offset_ = max;
+  next_offset_ = max;
+  last_ = {max, last != nullptr ? last->log_offset : -1, last != nullptr ? last->size : 0};
+  reserved_ = max;
+  if (!owner_->options().writable || !has_files()) return Status::Ok();
+  return ZeroBehind(max);
+}
+
+// A unit behind the end would be taken for one once the units before it are there again. Whole files behind the end go.
+Status ConsumeQueue::ZeroBehind(int64_t offset) {
+  while (has_files() && last_file_ * units_per_file() >= offset && last_file_ > first_file_) {
+    owner_->descriptors().Drop({this, last_file_});
+    MILLRACE_RETURN_IF_ERROR(owner_->files()->Unlink(FilePath(last_file_)));
+    last_file_--;
+    made_to_ = std::min(made_to_, last_file_);
+  }
+  if (offset >= files_end()) return Status::Ok();
+  std::shared_ptr<DescriptorCache::Holder> file;
+  MILLRACE_RETURN_IF_ERROR(Descriptor(last_file_, &file));
+  const int64_t from = std::max<int64_t>(0, offset - last_file_ * units_per_file()) * kUnitBytes;
+  return ForEachDataPage(owner_->files(), file->fd, from, owner_->options().file_bytes,
+                         [&](int64_t at, const uint8_t*, size_t length, bool*) {
+                           owner_->MarkUnsynced(this, last_file_);
+                           return WriteZeros(owner_->files(), file->fd, at, at + static_cast<int64_t>(length));
+                         })
+      .At(CurrentPath(last_file_));
+}
+
+Status ConsumeQueue::Rewrite(int64_t from, int64_t to) {
+  if (from >= to) return Status::Ok();
+  std::vector<uint8_t> units(64 << 10);
+  while (from < to) {
+    int64_t got = 0;
+    const auto room = static_cast<int64_t>(units.size() / kUnitBytes);
+    MILLRACE_RETURN_IF_ERROR(Read(from, std::min(room, to - from), units.data(), &got));
+    if (got == 0) break;
+    MILLRACE_RETURN_IF_ERROR(WriteUnits(from, units.data(), got));
+    from += got;
+  }
+  NoteFolders();
+  return Status::Ok();
+}
+
+Status ConsumeQueue::Reset() {
+  for (int64_t file = first_file_; file <= last_file_; file++) owner_->descriptors().Drop({this, file});
+  MILLRACE_RETURN_IF_ERROR(RemoveMadeAhead());
+  born_ = false;
+  made_to_ = -1;
+  std::vector<DirectoryEntry> entries;
+  bool exists = false;
+  FileInfo info;
+  MILLRACE_RETURN_IF_ERROR(owner_->files()->Stat(Directory(), &info, &exists));
+  if (exists) {
+    MILLRACE_RETURN_IF_ERROR(owner_->files()->List(Directory(), &entries));
+    for (const auto& entry : entries) {
+      int64_t from;
+      if (entry.kind == DirectoryEntry::Kind::kFile && ParseSegmentName(entry.name, &from))
+        MILLRACE_RETURN_IF_ERROR(owner_->files()->Unlink(Directory() + "/" + entry.name));
+    }
+  }
+  first_file_ = 0;
+  last_file_ = -1;
+  return SetBounds(0, 0);
+}
+
+Status ConsumeQueue::FirstNotBelow(int64_t log_offset, int64_t low, int64_t high, int64_t* unit_offset) {
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    uint8_t bytes[kUnitBytes];
+    int64_t got = 0;
+    const Status status = Read(middle, 1, bytes, &got);
+    const bool deleted = status.error_number() == ENOENT;  // by another process
+    if (!status.ok() && !deleted) return status;
+    const QueueUnit unit = got == 1 ? DecodeUnit(bytes) : QueueUnit{-1, 0, 0};
+    const bool below =
+        deleted || (unit.size > 0 && unit.log_offset >= 0 && (unit.log_offset < log_offset || IsPreBlank(unit)));
+    if (below) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  *unit_offset = low;
+  return Status::Ok();
+}
+
+void ConsumeQueue::Expire(int64_t min, std::deque<std::string>* expired) {
+  min_offset_.store(min, std::memory_order_release);
+  for (; first_file_ < last_file_ && (first_file_ + 1) * units_per_file() <= min; first_file_++) {
+    owner_->descriptors().Drop({this, first_file_});
+    expired->push_back(FilePath(first_file_));
+  }
+}
+
+}  // namespace millrace
