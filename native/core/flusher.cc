@@ -33,9 +33,7 @@ Status Flusher::failure() const {
   return failure_;
 }
 
-Flusher::Counters Flusher::counters() const {
-  return {syncs_.load(), sync_nanoseconds_.load(), refaulted_pages_.load()};
-}
+Flusher::Counters Flusher::counters() const { return {syncs_.load(), sync_latency_.sum(), refaulted_pages_.load()}; }
 
 Status Flusher::SyncLocked() {
   if (failed()) return failure();
@@ -55,8 +53,7 @@ Status Flusher::SyncLocked() {
   log_->DropFromTable(from, end);
   Status status = log_->Sync(from, end);
   syncs_.fetch_add(1, std::memory_order_relaxed);
-  sync_nanoseconds_.fetch_add(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - started).count(),
-                              std::memory_order_relaxed);
+  sync_latency_.Record(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - started).count());
   if (!status.ok()) {
     status.AddToMessage("; what is on disk behind log offset " + std::to_string(from) +
                         " is not known: close the store and open it again");

@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "commit_log.h"
+#include "histogram.h"
 #include "thread.h"
 
 namespace millrace {
@@ -82,6 +83,7 @@ class Flusher {
     int64_t syncs = 0, sync_nanoseconds = 0, refaulted_pages = 0;
   };
   Counters counters() const;
+  const Histogram& sync_latency() const { return sync_latency_; }  // nanoseconds
 
  private:
   void Run();
@@ -103,7 +105,8 @@ class Flusher {
   std::mutex listeners_mutex_;
   std::map<int, std::function<void()>> listeners_;
   int next_listener_ = 1;
-  std::atomic<int64_t> syncs_{0}, sync_nanoseconds_{0}, refaulted_pages_{0};
+  std::atomic<int64_t> syncs_{0}, refaulted_pages_{0};
+  Histogram sync_latency_;
   Thread thread_;
 };
 

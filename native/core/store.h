@@ -22,6 +22,7 @@
 #include "recovery.h"
 #include "retention.h"
 #include "store_lock.h"
+#include "store_statistics.h"
 #include "thread.h"
 #include "unit_windows.h"
 
@@ -252,6 +253,10 @@ class Store {
   ConsumeQueues& queues() { return queues_; }
   IndexFiles& index() { return index_; }
   Flusher& flusher() { return flusher_; }
+  const AppendCounters& append_counters() const { return append_counters_; }
+  const PullCounters& pull_counters() const { return pull_counters_; }
+  // Runs since the store was opened.
+  const Ticks& ticks() const { return ticks_; }
   // `files` lives as long as the store.
   void KeepAlive(std::shared_ptr<FileSystem> files) { kept_ = std::move(files); }
   const DispatchRules& rules() const { return rules_; }
@@ -274,6 +279,9 @@ class Store {
   Status FirstSince(ConsumeQueue* queue, int64_t low, int64_t high, int64_t time, int64_t* offset) const;
   Status NearestTo(ConsumeQueue* queue, int64_t min, int64_t max, int64_t time, int64_t* offset) const;
   class PreparedRecords;
+  Status AppendPrepared(AppendBuffer* buffer, const MessageFields* messages, ConsumeQueue* const* queues,
+                        AppendMode mode, AppendOutcome* outcomes, int64_t called);
+  void CountPull(const PullRequest& request, const PullOutcome& outcome) const;
   Status Prepare(AppendBuffer* buffer, const MessageFields* messages, size_t count, AppendMode mode,
                  AppendOutcome* outcomes) const;
   Status DispatchRange(int64_t from, int64_t to, int64_t* dispatched);
@@ -308,6 +316,9 @@ class Store {
   std::atomic<int64_t> append_since_ms_{0};  // when an append took the lock; 0 while none has it
   int64_t raw_dispatched_ = 0;               // under append_mutex_
   std::atomic<int64_t> last_timestamp_{0};
+  const Ticks ticks_;
+  AppendCounters append_counters_;
+  mutable PullCounters pull_counters_;
   std::atomic<int64_t> confirm_offset_{-1};
 
   std::mutex checkpoint_mutex_;              // one checkpoint at a time

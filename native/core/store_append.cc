@@ -92,13 +92,21 @@ Status Store::Prepare(AppendBuffer* buffer, const MessageFields* messages, size_
 
 Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, ConsumeQueue* const* queues, size_t count,
                      AppendMode mode, AppendOutcome* outcomes) {
-  MILLRACE_RETURN_IF_ERROR(CheckWritable());
+  const int64_t called = Ticks::Now();
+  Status status = CheckWritable();
   // 1. Without the lock: check, sum, hash.
-  MILLRACE_RETURN_IF_ERROR(Prepare(buffer, messages, count, mode, outcomes));
-  const size_t accepted = buffer->prepared.size();
-  if (accepted == 0) return Status::Ok();
-
+  if (status.ok()) status = Prepare(buffer, messages, count, mode, outcomes);
+  const size_t accepted = status.ok() ? buffer->prepared.size() : 0;
   // 2. With the lock: numbers, bytes, publication, queues, index.
+  if (accepted > 0) status = AppendPrepared(buffer, messages, queues, mode, outcomes, called);
+  if (const size_t taken = status.ok() ? accepted : 0; taken < count) [[unlikely]]
+    append_counters_.refused.fetch_add(static_cast<int64_t>(count - taken), std::memory_order_relaxed);
+  return status;
+}
+
+Status Store::AppendPrepared(AppendBuffer* buffer, const MessageFields* messages, ConsumeQueue* const* queues,
+                             AppendMode mode, AppendOutcome* outcomes, int64_t called) {
+  const size_t accepted = buffer->prepared.size();
   std::unique_lock lock(append_mutex_, std::try_to_lock);
   if (!lock.owns_lock()) {
     const int64_t since = append_since_ms_.load(std::memory_order_relaxed);
@@ -143,6 +151,7 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
     if (poisoned) poisoned_.store(true, std::memory_order_release);
     return status;
   }
+  const int64_t before = raw_dispatched_;
   log_.Publish(log_.end());
   raw_dispatched_ = log_.end();
   last_timestamp_.store(now, std::memory_order_relaxed);
@@ -156,6 +165,7 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
       queues[prepared.message]->Put({log_offset, prepared.sizes.total, prepared.tag_code});
     for (; hash < prepared.hashes_end; hash++) index_.Put(buffer->hashes[hash], log_offset, now);
   }
+  append_counters_.Count(static_cast<int64_t>(accepted), log_.end() - before, Ticks::Now() - called);
   return Status::Ok();
 }
 

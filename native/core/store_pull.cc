@@ -281,7 +281,15 @@ int64_t Store::VisibleMaxOffset(ConsumeQueue* queue, bool cached_only) const {
 
 Status Store::Pull(const PullRequest& request, PullOutcome* outcome) const {
   MILLRACE_RETURN_IF_ERROR(CheckOpen());
-  return PullScan(*this, log_, request, outcome).Run();
+  MILLRACE_RETURN_IF_ERROR(PullScan(*this, log_, request, outcome).Run());
+  // What is copied is counted when it has been looked at.
+  if (!outcome->would_block && (!request.copied || outcome->ranges.empty())) CountPull(request, *outcome);
+  return Status::Ok();
+}
+
+void Store::CountPull(const PullRequest& request, const PullOutcome& outcome) const {
+  pull_counters_.Count(static_cast<int64_t>(outcome.ranges.size()), outcome.bytes, !request.cached_only,
+                       static_cast<int64_t>(outcome.mismatches.size()));
 }
 
 Status Store::CopyPulled(const PullRequest& request, PullOutcome* outcome, uint8_t* out) const {
@@ -322,6 +330,7 @@ Status Store::CopyPulled(const PullRequest& request, PullOutcome* outcome, uint8
   if (kept == 0 && !ranges.empty()) outcome->status = PullStatus::kNoMatchedMessage;
   outcome->ranges.resize(kept);
   outcome->bytes = to - out;
+  CountPull(request, *outcome);
   return Status::Ok();
 }
 

@@ -67,6 +67,7 @@ napi_value Init(napi_env env, napi_value exports) {
       },
       nullptr);
   Export(env, exports, "setErrorFactory", SetErrorFactory);
+  ExportStatistics(env, exports);
   ExportStore(env, exports);
   ExportAppend(env, exports);
   ExportRead(env, exports);

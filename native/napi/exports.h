@@ -9,6 +9,7 @@
 
 namespace millrace::js {
 
+void ExportStatistics(napi_env env, napi_value exports);
 void ExportStore(napi_env env, napi_value exports);    // open, attach, close, facts
 void ExportAppend(napi_env env, napi_value exports);   // append, flush
 void ExportRead(napi_env env, napi_value exports);     // pull, records, queues, index

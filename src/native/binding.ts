@@ -146,6 +146,8 @@ export interface Binding {
   info(store: NativeStore): NativeInfo
   /** Writes state, positions and counters; their order stands in native/napi/store.cc. */
   numbers(store: NativeStore, out: Float64Array): void
+  /** What the store has counted; the order of `numbers` stands in native/napi/statistics.cc. A histogram is an end in nanoseconds and a count, for each bucket that is not empty. */
+  statistics(store: NativeStore): { numbers: number[]; appendLatency: number[]; syncLatency: number[] }
   setConfirmOffset(store: NativeStore, logOffset: number): void
   createAppender(store: NativeStore, blockBytes: number): { append: NativeAppend; block: ArrayBuffer }
   queue(store: NativeStore, topic: string, queueId: number, make: boolean): number

@@ -17,6 +17,7 @@ import { checkOptions } from './options.js'
 import { checkObject, checkWhole } from './part.js'
 import { QueueNumbers } from './queue-numbers.js'
 import { Reader } from './reader.js'
+import { readStatistics, type StoreStatistics } from './statistics.js'
 import type {
   AppendBatchOptions,
   AppendOptions,
@@ -257,6 +258,12 @@ export class MessageStore {
   async cursors(): Promise<string[]> {
     this.#assertOpen()
     return this.#cursors.names()
+  }
+
+  /** What the store has done since it was opened, by all threads that have it, and how it stands. */
+  statistics(): StoreStatistics {
+    this.#assertOpen()
+    return readStatistics(this.#native)
   }
 
   topics(): string[] {

@@ -34,6 +34,7 @@ const reads: Record<string, (store: MessageStore) => unknown> = {
   backup: (store) => store.backup(`${store.directory}-backup-${backups++}`),
   timeSpan: (store) => store.timeSpan(queue),
   records: (store) => collect(store.records()),
+  statistics: (store) => store.statistics(),
   topics: (store) => store.topics(),
   queues: (store) => store.queues(),
   bounds: (store) => store.bounds('orders', 0),
