@@ -122,6 +122,8 @@ const table = {
   ),
   APPEND_GAP: entry(located, "Send the log's bytes from its end on: logOffset of the error"),
   BACKUP_MISMATCH: entry(located, 'Make the backup in a directory of its own, one for each store, and open copies of it elsewhere'),
+  RANGE_GONE: entry(located, 'Retention has deleted it, or it was never there: pull again from the queue offset that the pull answers'),
+  TRANSFER_FAILED: entry(located, 'What was sent of the answer nobody knows: close the connection; the other end asks again on a new one'),
   HANDLE_INVALID: entry(located, 'Attach with the handle of a store that is open in this process'),
   ADDON_NOT_FOUND: entry(
     (_: { cause: unknown }) => 'the native addon millrace.node was not found',

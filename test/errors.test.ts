@@ -41,6 +41,8 @@ const samples: { readonly [C in StoreErrorCode]: DetailsOf<C> } = {
   TOO_MANY_WAITING: { waiting: 100_000 },
   APPEND_GAP: { reason, logOffset: 4096 },
   BACKUP_MISMATCH: { reason, logOffset: 4096 },
+  RANGE_GONE: { reason, logOffset: 4096 },
+  TRANSFER_FAILED: { reason, errno: 32 },
   HANDLE_INVALID: { reason },
   ADDON_NOT_FOUND: { cause: new Error('not there') },
   UNSUPPORTED_COMPRESSION: { reason },

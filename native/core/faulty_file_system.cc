@@ -3,11 +3,11 @@
 //
 //   sync_data:errno=5:after=3:times=1:path=commitlog;write:delay=5000
 //
-// operation: open set_length reserve map populate read write sync_data sync_file sync_fs sync_dir rename unlink mkdir
-// disk_use errno      what the call fails with; without it the call only waits percent    of disk_use: so much of the
-// disk is used after      so many matching calls go through first (0) times      so many are hit (all) delay
-// milliseconds to wait before the call path       only files whose path contains this bytes      only reads and writes
-// of so many at least
+// operation: open set_length reserve map populate read send_file write sync_data sync_file sync_fs sync_dir rename
+// unlink mkdir disk_use errno      what the call fails with; without it the call only waits percent    of disk_use: so
+// much of the disk is used after      so many matching calls go through first (0) times      so many are hit (all)
+// delay milliseconds to wait before the call path       only files whose path contains this bytes      only reads and
+// writes of so many at least
 #include <atomic>
 #include <charconv>
 #include <chrono>
@@ -65,6 +65,11 @@ class Faulty final : public ForwardingFileSystem {
   Status Read(int fd, void* data, size_t bytes, int64_t offset, size_t* got) override {
     MILLRACE_RETURN_IF_ERROR(Hit("read", PathOf(fd), bytes));
     return inner_->Read(fd, data, bytes, offset, got);
+  }
+  int SendFile(int fd, int to, int64_t offset, int64_t bytes, int64_t* sent) override {
+    *sent = 0;
+    const Status status = Hit("send_file", PathOf(fd), static_cast<size_t>(bytes));
+    return status.ok() ? inner_->SendFile(fd, to, offset, bytes, sent) : status.error_number();
   }
   Status Write(int fd, const void* data, size_t bytes, int64_t offset) override {
     MILLRACE_RETURN_IF_ERROR(Hit("write", PathOf(fd), bytes));

@@ -61,6 +61,9 @@ class FileSystem {
   // The first extent [*from, *to) from `offset` on that may hold something else than zeros; both are the file's length
   // when there is none. Holes are skipped unread.
   virtual Status NextData(int fd, int64_t offset, int64_t* from, int64_t* to) = 0;
+  // Bytes of a file to a socket or another descriptor `to`, without a copy in this process. Returns an errno, EAGAIN
+  // when nothing could be sent for now; *sent is 0 at the end of the file.
+  virtual int SendFile(int fd, int to, int64_t offset, int64_t bytes, int64_t* sent) = 0;
   virtual Status Write(int fd, const void* data, size_t bytes, int64_t offset) = 0;
 
   virtual Status SyncData(int fd) = 0;

@@ -29,6 +29,9 @@ class ForwardingFileSystem : public FileSystem {
   Status NextData(int fd, int64_t offset, int64_t* from, int64_t* to) override {
     return inner_->NextData(fd, offset, from, to);
   }
+  int SendFile(int fd, int to, int64_t offset, int64_t bytes, int64_t* sent) override {
+    return inner_->SendFile(fd, to, offset, bytes, sent);
+  }
   Status Write(int fd, const void* data, size_t bytes, int64_t offset) override {
     return inner_->Write(fd, data, bytes, offset);
   }

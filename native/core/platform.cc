@@ -5,6 +5,10 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#ifdef __linux__
+#include <sys/sendfile.h>
+#endif
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -175,7 +179,27 @@ bool HasCrcInstructions() { return (getauxval(AT_HWCAP) & HWCAP_CRC32) != 0; }
 
 void NameThread(const char* name) { pthread_setname_np(pthread_self(), name); }
 
+int SendFile(int to, int fd, int64_t offset, int64_t bytes, int64_t* sent) {
+  constexpr int64_t kMost = 1 << 30;
+  off_t at = offset;
+  ssize_t got;
+  do {
+    got = sendfile(to, fd, &at, static_cast<size_t>(std::min(bytes, kMost)));
+  } while (got < 0 && errno == EINTR);
+  *sent = std::max<ssize_t>(got, 0);
+  return got < 0 ? errno : 0;
+}
+const int kSendFlags = MSG_NOSIGNAL | MSG_DONTWAIT, kMoreFollows = MSG_MORE;
+
 #else  // macOS
+
+int SendFile(int to, int fd, int64_t offset, int64_t bytes, int64_t* sent) {
+  off_t count = bytes;
+  const int result = sendfile(fd, to, offset, &count, nullptr, 0);
+  *sent = count;  // EAGAIN and EINTR come with what was sent
+  return result == 0 || count > 0 ? 0 : errno == EINTR ? EAGAIN : errno;
+}
+const int kSendFlags = MSG_DONTWAIT, kMoreFollows = 0;
 
 int Reserve(int, int64_t, int64_t) { return 0; }
 bool Populate(void*, size_t) { return false; }

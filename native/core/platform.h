@@ -42,6 +42,12 @@ void StartWriteBack(int fd, int64_t offset, int64_t bytes);
 // Linux: syncfs. macOS: fsync_volume_np, through the drive's cache.
 int SyncFileSystem(int fd);
 
+// Bytes of a file to another descriptor, by the kernel alone. Returns an errno; EAGAIN when nothing could be sent for
+// now. macOS: to sockets only (ENOTSOCK else).
+int SendFile(int to, int fd, int64_t offset, int64_t bytes, int64_t* sent);
+// For sendmsg: no signal, no waiting; more follows at once. macOS: only no waiting.
+extern const int kSendFlags, kMoreFollows;
+
 // True when all pages of the range are in memory. macOS counts likewise with mincore.
 bool Resident(const void* address, size_t bytes);
 // True when any is.

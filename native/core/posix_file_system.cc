@@ -105,6 +105,9 @@ class Posix final : public FileSystem {
     return Status::Ok();
   }
 
+  int SendFile(int fd, int to, int64_t offset, int64_t bytes, int64_t* sent) override {
+    return platform::SendFile(to, fd, offset, bytes, sent);
+  }
   Status Write(int fd, const void* data, size_t bytes, int64_t offset) override {
     const auto* from = static_cast<const uint8_t*>(data);
     while (bytes > 0) {

@@ -98,4 +98,16 @@ Status Segment::ReserveUpTo(int64_t file_offset) {
   return Status::Ok();
 }
 
+Status Segment::ReadIn(int64_t file_offset, int64_t bytes) const {
+  constexpr int64_t kAtOnce = 256 << 10;
+  std::vector<uint8_t> nowhere(static_cast<size_t>(std::min(bytes, kAtOnce)));
+  files_->StartRead(fd_, file_offset, bytes);
+  for (int64_t done = 0; done < bytes; done += kAtOnce) {
+    size_t got = 0;
+    MILLRACE_RETURN_IF_ERROR(files_->Read(fd_, nowhere.data(), static_cast<size_t>(std::min(bytes - done, kAtOnce)),
+                                          file_offset + done, &got));
+  }
+  return Status::Ok();
+}
+
 }  // namespace millrace

@@ -47,6 +47,13 @@ class Segment {
     return Readable(from_ + file_offset);
   }
 
+  // Bytes of it to another descriptor (FileSystem::SendFile); the segment is open.
+  int SendTo(int to, int64_t file_offset, int64_t bytes, int64_t* sent) const {
+    return files_->SendFile(fd_, to, file_offset, bytes, sent);
+  }
+  // Into the page cache, from the disk if need be.
+  Status ReadIn(int64_t file_offset, int64_t bytes) const;
+
   // While it is held its deletion is postponed. (A mapping lives on without its name; what goes out by the descriptor
   // or is linked elsewhere needs the name.)
   void Hold() { holds_.fetch_add(1); }

@@ -35,6 +35,8 @@ const char* CodeName(Code code) {
       "IO_ERROR",
       "APPEND_GAP",
       "BACKUP_MISMATCH",
+      "RANGE_GONE",
+      "TRANSFER_FAILED",
       "HANDLE_INVALID",
       "UNKNOWN_ERROR",
   };

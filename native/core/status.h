@@ -37,6 +37,8 @@ enum class Code : int {
   kIoError,
   kAppendGap,
   kBackupMismatch,
+  kRangeGone,
+  kTransferFailed,
   kHandleInvalid,
   kUnknownError,
   kCount,

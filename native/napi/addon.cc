@@ -58,7 +58,7 @@ napi_value SetErrorFactory(napi_env env, napi_callback_info info) {
 }
 
 napi_value Init(napi_env env, napi_value exports) {
-  auto* environment = new Environment{env, nullptr, {}};
+  auto* environment = new Environment{env, nullptr, {}, nullptr};
   napi_set_instance_data(
       env, environment,
       [](napi_env, void* data, void*) {
@@ -71,6 +71,7 @@ napi_value Init(napi_env env, napi_value exports) {
   ExportStore(env, exports);
   ExportAppend(env, exports);
   ExportRead(env, exports);
+  ExportTransfer(env, exports);
   ExportParts(env, exports);
   ExportLayouts(env, exports);
   napi_value codes = nullptr, constants = Object(env);

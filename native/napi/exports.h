@@ -10,11 +10,12 @@
 namespace millrace::js {
 
 void ExportStatistics(napi_env env, napi_value exports);
-void ExportStore(napi_env env, napi_value exports);    // open, attach, close, facts
-void ExportAppend(napi_env env, napi_value exports);   // append, flush
-void ExportRead(napi_env env, napi_value exports);     // pull, records, queues, index
-void ExportParts(napi_env env, napi_value exports);    // log, queue and index without a store
-void ExportLayouts(napi_env env, napi_value exports);  // hashes and checksums
+void ExportStore(napi_env env, napi_value exports);     // open, attach, close, facts
+void ExportAppend(napi_env env, napi_value exports);    // append, flush
+void ExportRead(napi_env env, napi_value exports);      // pull, records, queues, index
+void ExportTransfer(napi_env env, napi_value exports);  // ranges of the log to sockets
+void ExportParts(napi_env env, napi_value exports);     // log, queue and index without a store
+void ExportLayouts(napi_env env, napi_value exports);   // hashes and checksums
 
 // Of the append block, and of a message in it (append.cc).
 constexpr size_t kBlockHeadBytes = 16, kEntryHeadBytes = 56;

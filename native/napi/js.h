@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,7 @@ struct Environment {
   napi_env env = nullptr;
   napi_ref error_factory = nullptr;  // (code, message, path, offset, errno) => Error
   std::vector<uint64_t> unclaimed;   // stores that open() has made and attach() has not taken hold of
+  std::shared_ptr<void> transfers;   // transfer.cc's
 };
 Environment* GetEnvironment(napi_env env);
 

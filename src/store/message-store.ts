@@ -18,6 +18,7 @@ import { checkObject, checkWhole } from './part.js'
 import { QueueNumbers } from './queue-numbers.js'
 import { Reader } from './reader.js'
 import { readStatistics, type StoreStatistics } from './statistics.js'
+import { checkTransfer, type TransferOptions, type TransferTarget } from './transfer-target.js'
 import type {
   AppendBatchOptions,
   AppendOptions,
@@ -196,6 +197,17 @@ export class MessageStore {
   /** The same as ranges of the log; no record is touched unless tags must be compared. */
   pullRanges(options: PullOptions): Promise<RangePullResult> {
     return this.#reader.pullRanges(options)
+  }
+
+  /**
+   * Sends a head, if any, and behind it the records of a page (or any ranges of the log: offset and size, alternating) to a socket or descriptor, after all that
+   * was given to the target before. Records pass through no memory of the process's own. Settles with the number of bytes when the kernel has all of them.
+   * Rejects with RANGE_GONE, nothing sent, where the log does not have a range any more; with TRANSFER_FAILED or PAGE_UNREADABLE, and destroys the
+   * socket, where the answer could not be finished. The segments stay until it is out.
+   */
+  async transfer(target: TransferTarget, what: TransferOptions): Promise<number> {
+    this.#assertOpen()
+    return target.send(checkTransfer(target, what, this.#native))
   }
 
   /** The messages of a queue in order. With `follow` it waits for new ones; `signal` stops it. */

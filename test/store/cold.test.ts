@@ -1,11 +1,11 @@
 /** Reading what is not in memory: off the event loop, on libuv's pool. */
 import { execFileSync } from 'node:child_process'
-import { closeSync, openSync, statfsSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, statfsSync, writeSync } from 'node:fs'
 import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import type { Message } from '#src/index.js'
+import { type Message, TransferTarget } from '#src/index.js'
 import { bodyOf, newDirectory, openAt } from './stores.js'
 
 t.setTimeout(60_000)
@@ -38,12 +38,16 @@ t.test('a cold page is read off the loop: with the pool blocked such calls wait,
   const settled: string[] = []
   const at = (i: number): number => (results[i] as { logOffset: number }).logOffset
   const into = Buffer.alloc(64 << 10)
+  const sent = openSync(join(t.testdirName, 'sent'), 'w+')
+  const target = TransferTarget.ofDescriptor(sent)
   const waiting = {
     pull: store.pull({ ...queue, offset: 0 }),
     'pull by tag': store.pull({ ...queue, offset: 0, tags: 'paid' }),
     pullRaw: store.pullRaw({ ...queue, offset: 20 }),
     'pullRaw into memory': store.pullRaw({ ...queue, offset: 40, into }),
     messageAt: store.messageAt(at(70)),
+    transfer: store.transfer(target, { ranges: new Float64Array([at(80), at(90) - at(80)]) }),
+    'what follows a transfer': target.write(Buffer.from('behind')),
   }
   for (const [name, promise] of Object.entries(waiting)) promise.then(() => settled.push(name))
   t.equal(bodyOf((await store.pull({ ...queue, offset: 299 })).messages[0] as Message), '299'.padEnd(900, '.'), 'a warm pull')
@@ -65,5 +69,8 @@ t.test('a cold page is read off the loop: with the pool blocked such calls wait,
   t.equal(cold.bytes.buffer, into.buffer)
   t.same(cold, await store.pullRaw({ ...queue, offset: 40 }))
   t.equal(Number.parseInt(bodyOf((await waiting.messageAt) as Message), 10), 70)
-  for (const writer of writers) closeSync(writer)
+  await waiting['what follows a transfer']
+  const expected = Buffer.concat([await store.commitLog.range(at(80), at(90) - at(80)), Buffer.from('behind')])
+  t.ok(readFileSync(sent).length === 0 && readFileSync(join(t.testdirName, 'sent')).equals(expected))
+  for (const descriptor of [...writers, sent]) closeSync(descriptor)
 })

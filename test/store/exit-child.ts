@@ -1,7 +1,9 @@
 /** A process that ends in the middle of something. Its arguments: a directory, what it does, and a plan of failures. */
+import { once } from 'node:events'
 import { writeSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { Worker } from 'node:worker_threads'
-import { MessageStore } from '#src/index.js'
+import { MessageStore, TransferTarget } from '#src/index.js'
 import { small, type TestOptions } from './stores.js'
 
 const [, , directory = '', what = '', faults = ''] = process.argv
@@ -27,6 +29,18 @@ async function run(): Promise<void> {
       const workerData = { handle: store.handle, topic: 'worker', acknowledged, slot: 0 }
       new Worker(new URL('append-worker.js', import.meta.url), { workerData })
       while (Atomics.load(acknowledged, 0) < 50) await new Promise((resolve) => setTimeout(resolve, 1))
+      break
+    }
+    case 'exit while a transfer waits for its reader': {
+      const server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+      await once(socket, 'connect')
+      const target = TransferTarget.of(socket)
+      const ranges = new Float64Array(20_000).map((_, i) => (i % 2 ? store.maxLogOffset : 0))
+      store.transfer(target, { ranges }).catch(() => {})
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      if (target.idle) throw new Error('nothing waits')
       break
     }
     case 'end without closing':

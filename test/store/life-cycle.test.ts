@@ -1,10 +1,18 @@
+import { closeSync, openSync } from 'node:fs'
 import t from 'tap'
-import { MessageStore } from '#src/index.js'
+import { MessageStore, TransferTarget } from '#src/index.js'
 import { bodiesOf, collect, newDirectory, numbered, openAt, openNew, refusal, type TestOptions } from './stores.js'
 
 t.setTimeout(60_000)
 
 let backups = 0
+
+function nowhere(): TransferTarget {
+  const fd = openSync('/dev/null', 'w')
+  const target = TransferTarget.ofDescriptor(fd)
+  closeSync(fd)
+  return target
+}
 
 const queue = { topic: 'orders', queueId: 0 }
 
@@ -35,6 +43,7 @@ const reads: Record<string, (store: MessageStore) => unknown> = {
   timeSpan: (store) => store.timeSpan(queue),
   records: (store) => collect(store.records()),
   statistics: (store) => store.statistics(),
+  transfer: (store) => store.transfer(nowhere(), { ranges: new Float64Array([0, 100]) }),
   topics: (store) => store.topics(),
   queues: (store) => store.queues(),
   bounds: (store) => store.bounds('orders', 0),

@@ -22,6 +22,7 @@ for (const [what, faults, code] of [
   ['exit while a flush is waited for', slow, 0],
   ['exit in the tick of an append', '', 0],
   ['exit while closing', slow, 0],
+  ['exit while a transfer waits for its reader', '', 0],
   ['exit while a worker appends', '', 0],
   ['end without closing', '', 0],
   ['throw', '', 1],
