@@ -8,6 +8,8 @@
 //   paced   dir= rate= seconds= body=     open loop: latency from the intended start, and stalls
 //   raw     dir= way=memcpy|pwrite|gathered bytes= piece=    nothing but the copy
 //   gather  dir= count= piece= threads=    records of four queues copied 32 at a time
+//   send    dir= bytes= what=range|page|scattered way=sendfile|writev    a file over TCP to another process
+//   receive port=                         reads until the end: the other process of `send`, and of ours
 //   warm    dir= bytes=                   writes and deletes a file, and holds free memory for a moment: the next run
 //                                         meets pages that were used and that no host has been given back
 //   drop    dir=                          drops the files below a folder from the page cache, and checks it
@@ -102,11 +104,12 @@ int main(int argc, char** argv) {
     int (*run)(void);
   } commands[] = {{"append", run_append}, {"writers", run_writers}, {"sync", run_sync},  {"stream", run_stream},
                   {"read", run_read},     {"paced", run_paced},     {"raw", run_raw},    {"gather", run_gather},
+                  {"send", run_send},     {"receive", run_receive},
                   {"warm", run_warm},     {"drop", run_drop},       {"check", run_check}};
   argument_count = argc;
   arguments = argv;
   for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++) {
     if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run();
   }
-  fail("usage: limit append|writers|sync|stream|read|paced|raw|gather|warm|drop|check key=value…");
+  fail("usage: limit append|writers|sync|stream|read|paced|raw|gather|send|receive|warm|drop|check key=value…");
 }

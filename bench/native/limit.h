@@ -68,6 +68,8 @@ int run_read(void);
 int run_paced(void);
 int run_raw(void);
 int run_gather(void);
+int run_send(void);
+int run_receive(void);
 int run_warm(void);
 int run_drop(void);
 int run_check(void);

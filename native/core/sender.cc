@@ -18,6 +18,9 @@ namespace {
 
 constexpr int64_t kTurnBytes = 1 << 20;  // then the next target has its turn
 constexpr int kStallLookMs = 1000;
+// Progress is told when so little of a target is left, for many items at once: each wake-up costs as much as sending
+// one.
+constexpr int64_t kTellBytes = 128 << 10;
 
 int64_t SteadyMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
@@ -145,7 +148,9 @@ bool Sender::Work(Target* target, bool ready) {
     target->incoming.clear();
   }
   const bool goes_on = status.ok();
-  if (items > 0 || !goes_on) Tell(*target, items, std::move(status));
+  target->untold += items;
+  if (!goes_on || (target->untold > 0 && target->transfer.bytes() <= kTellBytes))
+    Tell(*target, std::exchange(target->untold, 0), std::move(status));
   return goes_on;
 }
 

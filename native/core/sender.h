@@ -51,7 +51,8 @@ class Sender {
     bool with_thread = false, closed = false;
     Status failed;
     std::vector<TransferItem> incoming;  // while with the thread
-    int64_t moved_ms = 0;                // the thread's: when something went out last
+    // The thread's: when something went out last, and items that are out and were not told.
+    int64_t moved_ms = 0, untold = 0;
   };
   using TargetPointer = std::shared_ptr<Target>;
 

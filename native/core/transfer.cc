@@ -38,6 +38,7 @@ Transfer::~Transfer() {
 
 void Transfer::Add(TransferItem item) {
   for (const TransferRange& range : item.ranges) range.segment->Hold();
+  bytes_ += item.bytes();
   items_.push_back(std::move(item));
 }
 
@@ -46,7 +47,7 @@ int64_t Transfer::Clear() {
   for (const TransferItem& item : items_)
     for (const TransferRange& range : item.ranges) range.segment->Release();
   items_.clear();
-  done_ = 0;
+  done_ = bytes_ = 0;
   return count;
 }
 
@@ -147,6 +148,7 @@ Status Transfer::Send(int64_t limit, int64_t* items, int64_t* sent, bool* blocke
     }
     *sent += got;
     done_ += got;
+    bytes_ -= got;
     const TransferItem& item = items_.front();
     if (done_ < item.bytes()) continue;
     for (const TransferRange& range : item.ranges) range.segment->Release();

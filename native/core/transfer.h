@@ -42,6 +42,7 @@ class Transfer {
 
   int fd() const { return fd_; }
   bool empty() const { return items_.empty(); }
+  int64_t bytes() const { return bytes_; }  // that are not out
   void Add(TransferItem item);
   // As much as the descriptor takes, at most `limit` bytes and a little more. *items: how many are out that were not
   // before; *sent: bytes; *blocked: it takes no more for now. After an error what was sent of an item nobody knows:
@@ -66,6 +67,7 @@ class Transfer {
   const int fd_;
   bool is_socket_ = false, can_sendfile_ = true;
   std::deque<TransferItem> items_;
+  int64_t bytes_ = 0;
   int64_t done_ = 0;  // bytes of the first item that are out
   std::vector<Piece> pieces_;
 };
