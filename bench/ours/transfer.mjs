@@ -59,7 +59,15 @@ socket.end()
 await once(socket, 'end') // the receiver has read all and closes
 const seconds = Number(process.hrtime.bigint() - started) / 1e9
 const { user, system } = process.cpuUsage(cpu)
-console.log(JSON.stringify({ count: answers, rate: answers / seconds, bytesPerSecond: sent / seconds, cpuMicroseconds: (user + system) / answers, seconds }))
+console.log(
+  JSON.stringify({
+    count: answers,
+    rate: answers / seconds,
+    bytesPerSecond: sent / seconds,
+    cpuMicroseconds: (user + system) / answers,
+    seconds,
+  }),
+)
 await once(receiver, 'exit')
 server.close()
 await store.close()
