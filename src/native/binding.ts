@@ -21,6 +21,8 @@ export interface NativeOpenOptions {
   indexEntries?: number | undefined
   indexEnabled?: boolean | undefined
   rebuildIndex?: boolean | undefined
+  /** A new folder that queues and index are moved into; they are made again from the log. */
+  aside?: string | undefined
   readOnly?: boolean | undefined
   /** 0 refuse, 1 open for reading, 2 cut. */
   onCorruption?: number | undefined
