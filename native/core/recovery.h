@@ -32,7 +32,8 @@ struct RecoveryReport {
     std::string reason;
   };
   std::vector<Rebuilt> rebuilt_queues;
-  int64_t index_entries = 0;  // put by recovery
+  bool index_rebuilt = false;  // as a whole; where the store is open for reading, it would have to be
+  int64_t index_entries = 0;   // put by recovery
   std::vector<std::string> leftovers;
   bool changed = false;  // something must be made durable before the store serves
   bool corrupt = false;  // opened in spite of it, as on_corruption allowed

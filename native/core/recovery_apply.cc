@@ -190,14 +190,17 @@ Status Recovery::Apply() {
   // back to it.
   int64_t index_from = INT64_MAX;  // records from here on are put
   bool index_whole = false;
-  if (in_.index->enabled() && !in_.read_only) {
+  if (in_.index->enabled()) {
     const int64_t index_end = in_.index->end_log_offset();
     // A store of Java's whose index is gone: nothing says that it ever had none.
     const bool missing = !in_.has_table && in_.index->files().empty() && LogMin() < std::min(dispatch_from_, end_);
-    if (in_.rebuild_index || missing ||
-        (in_.has_table && in_.table.index_end >= 0 &&
-         (index_end < in_.table.index_end || index_end >= end_ ||
-          static_cast<int64_t>(in_.index->files().size()) < in_.table.index_files))) {
+    report_.index_rebuilt = in_.rebuild_index || missing ||
+                            (in_.has_table && in_.table.index_end >= 0 &&
+                             (index_end < in_.table.index_end || index_end >= end_ ||
+                              static_cast<int64_t>(in_.index->files().size()) < in_.table.index_files));
+    if (in_.read_only) {
+      // Whoever opens to write next does it.
+    } else if (report_.index_rebuilt) {
       MILLRACE_RETURN_IF_ERROR(in_.before_rebuild());
       MILLRACE_RETURN_IF_ERROR(in_.index->RemoveAll());
       index_from = LogMin();

@@ -184,14 +184,14 @@ Status Store::Recover(bool log_exists) {
   const bool unclean = !report_.clean_before || report_.changed || !has_position;
   MILLRACE_RETURN_IF_ERROR(log_.Start(end));
   raw_dispatched_ = end;
+  last_timestamp_ =
+      report_.records > 0 ? report_.last_timestamp : std::min(checkpoint.physic_ms, checkpoint.logics_ms);
   if (!read_only_) {
     if (unclean)
       MILLRACE_RETURN_IF_ERROR(
           log_.Sync(std::min(report_.scanned_from, has_position ? std::min(position.synced, end) : 0),
                     std::max<int64_t>(end, 1)));
     MILLRACE_RETURN_IF_ERROR(flusher_.Start(end));
-    last_timestamp_ =
-        report_.records > 0 ? report_.last_timestamp : std::min(checkpoint.physic_ms, checkpoint.logics_ms);
     state_ = static_cast<int>(StoreState::kOpen);
     if (unclean) {
       const Status status = WriteCheckpoints(false);

@@ -70,6 +70,7 @@ napi_value ReportValue(napi_env env, const RecoveryReport& report) {
     napi_set_element(env, rebuilt, i, row);
   }
   Set(env, value, "rebuiltQueues", rebuilt);
+  Set(env, value, "rebuiltIndex", Boolean(env, report.index_rebuilt));
   Set(env, value, "rebuiltIndexEntries", Number(env, static_cast<double>(report.index_entries)));
   napi_create_array(env, &leftovers);
   for (uint32_t i = 0; i < report.leftovers.size(); i++)

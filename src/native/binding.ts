@@ -69,6 +69,7 @@ export interface NativeReport {
   milliseconds: number
   torn?: { logOffset: number; segment: string; bytes: number; reason: string; corrupt: boolean }
   rebuiltQueues: { topic: string; queueId: number; reason: string }[]
+  rebuiltIndex: boolean
   rebuiltIndexEntries: number
   removedLeftovers: string[]
 }
