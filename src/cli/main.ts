@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { benchCommands } from './bench.js'
 import { complain, isClosedPipe } from './output.js'
 import { addStoreAppend } from './store-append.js'
 import { addStoreBackup } from './store-backup.js'
@@ -51,6 +52,8 @@ function program(): Command {
     .description('look into a store directory, append to it, keep it whole')
     .addHelpText('after', EXIT_CODES)
   for (const add of storeCommands) add(store).addHelpText('after', EXIT_CODES)
+  const bench = millrace.command('bench').description('measure appending and pulling on this machine').addHelpText('after', EXIT_CODES)
+  for (const command of benchCommands(bench)) command.addHelpText('after', EXIT_CODES)
   return millrace
 }
 
