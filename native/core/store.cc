@@ -184,8 +184,7 @@ Status Store::Recover(bool log_exists) {
   const bool unclean = !report_.clean_before || report_.changed || !has_position;
   MILLRACE_RETURN_IF_ERROR(log_.Start(end));
   raw_dispatched_ = end;
-  last_timestamp_ =
-      report_.records > 0 ? report_.last_timestamp : std::min(checkpoint.physic_ms, checkpoint.logics_ms);
+  last_timestamp_ = report_.records > 0 ? report_.last_timestamp : std::min(checkpoint.physic_ms, checkpoint.logics_ms);
   if (!read_only_) {
     if (unclean)
       MILLRACE_RETURN_IF_ERROR(

@@ -84,7 +84,7 @@ function* told(facts: Facts, done: boolean): IterableIterator<string> {
     yield `${what} ${does}${amount(torn.bytes, 'byte')} from there to the end of the log`
     for (const { topic, queueId, messages } of facts.lostMessages)
       yield `           queue ${queueId} of ${topic} ${done ? 'has lost' : 'would lose'} ${amount(messages, 'message')}`
-    if (torn.corrupt && facts.lostMessages.length === 0) yield '           no queue has a message there'
+    if (torn.corrupt && facts.lostMessages.length === 0) yield '           no queue is known to have a message there'
   }
   for (const { topic, queueId, reason } of rebuiltQueues)
     yield `queue      ${queueId} of ${topic} ${done ? 'was' : 'would be'} made again from the log: ${reason}`
