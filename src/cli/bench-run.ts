@@ -3,18 +3,18 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
+import type { RecordableHistogram } from 'node:perf_hooks'
 import { Worker } from 'node:worker_threads'
 import { MessageStore } from '../index.js'
+import { merged, showLive, summed } from './bench-live.js'
 import { type BenchKind, type BenchOptions, type BenchPlan, planOf, TOPIC } from './bench-plan.js'
-import { type BenchResult, liveLine, resultLines, resultOf } from './bench-report.js'
+import { type BenchResult, resultLines, resultOf } from './bench-report.js'
 import { messageMaker } from './bench-steps.js'
 import type { WorkerData, WorkerTimes } from './bench-worker.js'
 import { printLines } from './output.js'
 import { settingsOf } from './store-options.js'
 
 const INTERRUPTED = 130
-const LIVE_MS = 1000
 /** What is pulled: enough to be no queue's end all the time, little enough to be written at once. */
 const MOST_FILLED = 200_000
 const MOST_FILLED_BYTES = 256 << 20
@@ -64,7 +64,7 @@ async function measure(store: MessageStore, plan: BenchPlan, stop: Int32Array): 
     const workerData: WorkerData = { handle: store.handle, plan, thread, stop, tally }
     return new Worker(new URL('./bench-worker.js', import.meta.url), { workerData })
   })
-  const ended = workers.map((worker) => once(worker, 'exit'))
+  const ended = Promise.allSettled(workers.map((worker) => once(worker, 'exit')))
   try {
     const histograms = await Promise.all(workers.map((worker) => said<RecordableHistogram>(worker)))
     const times = Promise.all(workers.map((worker) => said<WorkerTimes>(worker)))
@@ -81,8 +81,10 @@ async function measure(store: MessageStore, plan: BenchPlan, stop: Int32Array): 
       interrupted: Atomics.load(stop, 0) !== 0,
     })
   } finally {
-    Atomics.store(stop, 0, 1) // where one has failed, for the others
-    await Promise.allSettled(ended)
+    // Where one has failed: the others end, those too that wait for the word.
+    Atomics.store(stop, 0, 1)
+    for (const worker of workers) worker.postMessage('go')
+    await ended
   }
 }
 
@@ -90,36 +92,4 @@ async function measure(store: MessageStore, plan: BenchPlan, stop: Int32Array): 
 async function said<T>(worker: Worker): Promise<T> {
   const [message] = await once(worker, 'message')
   return message as T
-}
-
-function summed(tallies: readonly Float64Array[]): { messages: number; bytes: number; calls: number } {
-  const sum = (field: number) => tallies.reduce((total, tally) => total + (tally[field] as number), 0)
-  return { messages: sum(0), bytes: sum(1), calls: sum(2) }
-}
-
-function merged(histograms: readonly RecordableHistogram[]): RecordableHistogram {
-  const all = createHistogram()
-  for (const histogram of histograms) all.add(histogram)
-  return all
-}
-
-/** A line a second on standard error, where that is a terminal. Gives what ends it. */
-function showLive(tallies: readonly Float64Array[], histograms: readonly RecordableHistogram[]): () => void {
-  const { stderr } = process
-  if (!stderr.isTTY) return () => {}
-  let before = summed(tallies)
-  let then = performance.now()
-  const timer = setInterval(() => {
-    const now = performance.now()
-    const sums = summed(tallies)
-    const seconds = (now - then) / 1000
-    const latency = merged(histograms)
-    stderr.write(`\r\u001b[K${liveLine((sums.messages - before.messages) / seconds, (sums.bytes - before.bytes) / seconds, latency)}`)
-    before = sums
-    then = now
-  }, LIVE_MS)
-  return () => {
-    clearInterval(timer)
-    stderr.write('\r\u001b[K')
-  }
 }
