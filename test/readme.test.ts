@@ -24,9 +24,13 @@ t.test('README has every option of open', async (t) => {
 })
 
 t.test('README has every option of the command', async (t) => {
-  for (const command of ['info', 'dump', 'append']) {
-    const { stdout } = await run(['store', command, '--help'])
-    const options = [...stdout.matchAll(/^ {2}--([\w-]+)/gm)].map(([, name]) => `--${name}`)
+  const commands = ['info', 'verify', 'dump', 'query', 'tail', 'append', 'backup', 'rebuild', 'recover'].map((command) => [
+    'store',
+    command,
+  ])
+  for (const command of [...commands, ['bench', 'append']]) {
+    const { stdout } = await run([...command, '--help'])
+    const options = [...stdout.matchAll(/^ {2}(?:-\w, )?--([\w-]+)/gm)].map(([, name]) => `--${name}`)
     t.same(
       options.filter((option) => !readme.includes(option)),
       [],

@@ -23,6 +23,8 @@ class PositionKeeper {
   Status Read(const Checkpoint& checkpoint, Position* position, bool* exists);
   // What lies behind `end` was given up: it must not be asked for again.
   void CutAt(int64_t end);
+  // The log is on disk up to `end`, as whoever calls has seen to.
+  void SyncedTo(int64_t end) { position_.synced = end; }
   // Takes back, on disk too, what it says of queues and index.
   Status Retract();
 

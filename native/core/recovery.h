@@ -32,7 +32,8 @@ struct RecoveryReport {
     std::string reason;
   };
   std::vector<Rebuilt> rebuilt_queues;
-  int64_t index_entries = 0;  // put by recovery
+  bool index_rebuilt = false;  // as a whole; where the store is open for reading, it would have to be
+  int64_t index_entries = 0;   // put by recovery
   std::vector<std::string> leftovers;
   bool changed = false;  // something must be made durable before the store serves
   bool corrupt = false;  // opened in spite of it, as on_corruption allowed
@@ -51,12 +52,13 @@ class Recovery {
     bool has_position;
     Position position;
     Checkpoint checkpoint;
-    bool has_table;
-    QueueTable table;
+    bool has_table;    // it goes with the position
+    QueueTable table;  // one that does not still tells which numbers were given
     bool check_crc;
     OnCorruption on_corruption;
     bool read_only;
     bool rebuild_index;
+    bool rebuild_all;  // the whole log is read and checked, so that Forget() may follow
     std::function<void(int64_t done, int64_t total)> on_progress;
     // Called before queues or index that the last checkpoint vouches for are taken down: a crash in the middle must not
     // find it vouching for what is there by then.
@@ -66,6 +68,11 @@ class Recovery {
 
   // Reads the log and decides; changes nothing. kCorruptLog where damage is not a torn tail and on_corruption refuses.
   Status Scan();
+  // Between the two, where queues and index are set aside. What they know and the log does not: the numbers that queues
+  // reached which no table speaks of.
+  Status NoteNumbers(QueueTable* table);
+  // They are not there any more: Apply() makes them from the whole log.
+  Status Forget(QueueTable table);
   // Carries it out: bounds of all queues, missing units and index entries. The log's own end is the caller's to set
   // (CommitLog::Start).
   Status Apply();
@@ -99,6 +106,7 @@ class Recovery {
                  int64_t store_timestamp, bool whole_log);
   Status StateOf(ConsumeQueue* queue, QueueState** out);
   Status MinOffset(ConsumeQueue* queue, int64_t max, int64_t* min);
+  Status GoOnAt(ConsumeQueue* queue, int64_t number);
   bool HasGap(ConsumeQueue* queue) const {
     const auto found = states_.find(queue);
     return found != states_.end() && found->second.gap;

@@ -138,6 +138,17 @@ Status Recovery::MinOffset(ConsumeQueue* queue, int64_t max, int64_t* min) {
   return Status::Ok();
 }
 
+// An empty queue whose next message gets a number. Its file says so too, as Java would have it: filled up to there.
+Status Recovery::GoOnAt(ConsumeQueue* queue, int64_t number) {
+  if (in_.read_only) return queue->SetBounds(number, number);
+  MILLRACE_RETURN_IF_ERROR(queue->Reset());
+  MILLRACE_RETURN_IF_ERROR(queue->SetBounds(number - 1, number - 1));
+  MILLRACE_RETURN_IF_ERROR(queue->Prepare(1));
+  queue->Put(kPreBlank);
+  queue->set_min_offset(number);
+  return Status::Ok();
+}
+
 Status Recovery::Apply() {
   // A log that was cut ends before what the table speaks of: its queues are looked at unit by unit.
   if (end_ < dispatch_from_) {
@@ -147,46 +158,49 @@ Status Recovery::Apply() {
   // 1. Queues that the table of the last checkpoint speaks of: their units below the position are known without reading
   // the log.
   std::unordered_map<ConsumeQueue*, const QueueRow*> rows;
-  if (in_.has_table) {
-    for (const auto& row : in_.table.rows) {
-      ConsumeQueue* queue = in_.queues->GetOrMake(row.topic, row.queue_id);
-      if (queue == nullptr) continue;
-      rows[queue] = &row;
-      if (states_.contains(queue)) continue;
-      QueueState state{queue};
-      if (row.max_offset > row.min_offset) {
-        QueueUnit unit{};
-        bool there = false;
-        if (queue->has_files() && row.max_offset <= queue->files_end())
-          MILLRACE_RETURN_IF_ERROR(ReadUnit(state, row.max_offset - 1, &unit, &there));
-        // A first file that is gone takes numbers with it that the log may still have.
-        const bool beheaded = queue->has_files() && row.min_offset < queue->files_begin();
-        if (beheaded || !there || unit.log_offset != row.last_log_offset || unit.size != row.last_size) {
-          MILLRACE_RETURN_IF_ERROR(MarkGap(state, beheaded             ? "its first file is missing"
-                                                  : queue->has_files() ? "its last unit is not the one that was there"
-                                                                       : "its files are missing"));
-        } else {
-          state.cursor = row.max_offset;
-        }
+  for (const auto& row : in_.table.rows) {
+    // What the log has lost since it has lost to all.
+    if (!in_.has_table && end_ < in_.table.dispatched && row.last_log_offset >= LogMin()) continue;
+    ConsumeQueue* queue = in_.queues->GetOrMake(row.topic, row.queue_id);
+    if (queue == nullptr) continue;
+    rows[queue] = &row;
+    if (!in_.has_table || states_.contains(queue)) continue;
+    QueueState state{queue};
+    if (row.max_offset > row.min_offset) {
+      QueueUnit unit{};
+      bool there = false;
+      if (queue->has_files() && row.max_offset <= queue->files_end())
+        MILLRACE_RETURN_IF_ERROR(ReadUnit(state, row.max_offset - 1, &unit, &there));
+      // A first file that is gone takes numbers with it that the log may still have.
+      const bool beheaded = queue->has_files() && row.min_offset < queue->files_begin();
+      if (beheaded || !there || unit.log_offset != row.last_log_offset || unit.size != row.last_size) {
+        MILLRACE_RETURN_IF_ERROR(MarkGap(state, beheaded             ? "its first file is missing"
+                                                : queue->has_files() ? "its last unit is not the one that was there"
+                                                                     : "its files are missing"));
       } else {
         state.cursor = row.max_offset;
       }
-      states_.emplace(queue, std::move(state));
+    } else {
+      state.cursor = row.max_offset;
     }
+    states_.emplace(queue, std::move(state));
   }
 
   // 2. The index. After a crash nobody knows which of its pages reached the disk behind the last checkpoint: it is cut
   // back to it.
   int64_t index_from = INT64_MAX;  // records from here on are put
   bool index_whole = false;
-  if (in_.index->enabled() && !in_.read_only) {
+  if (in_.index->enabled()) {
     const int64_t index_end = in_.index->end_log_offset();
     // A store of Java's whose index is gone: nothing says that it ever had none.
     const bool missing = !in_.has_table && in_.index->files().empty() && LogMin() < std::min(dispatch_from_, end_);
-    if (in_.rebuild_index || missing ||
-        (in_.has_table && in_.table.index_end >= 0 &&
-         (index_end < in_.table.index_end || index_end >= end_ ||
-          static_cast<int64_t>(in_.index->files().size()) < in_.table.index_files))) {
+    report_.index_rebuilt = in_.rebuild_index || missing ||
+                            (in_.has_table && in_.table.index_end >= 0 &&
+                             (index_end < in_.table.index_end || index_end >= end_ ||
+                              static_cast<int64_t>(in_.index->files().size()) < in_.table.index_files));
+    if (in_.read_only) {
+      // Whoever opens to write next does it.
+    } else if (report_.index_rebuilt) {
       MILLRACE_RETURN_IF_ERROR(in_.before_rebuild());
       MILLRACE_RETURN_IF_ERROR(in_.index->RemoveAll());
       index_from = LogMin();
@@ -252,15 +266,15 @@ Status Recovery::Apply() {
     MILLRACE_RETURN_IF_ERROR(StateOf(queue, &state));
     const auto row = rows.find(queue);
     // Numbers are never given twice: a queue whose records are all gone goes on behind its last one.
-    if (state->gap && row != rows.end() && queue->max_offset() < row->second->max_offset &&
-        row->second->last_log_offset < LogMin()) {
-      MILLRACE_RETURN_IF_ERROR(queue->SetBounds(row->second->max_offset, row->second->max_offset));
+    const int64_t reached = state->writing ? queue->max_offset() : state->cursor;
+    if (row != rows.end() && reached < row->second->max_offset && row->second->last_log_offset < LogMin()) {
+      MILLRACE_RETURN_IF_ERROR(GoOnAt(queue, row->second->max_offset));
       continue;
     }
     // A log that begins at its first byte has lost no message to retention: a queue of which it has none begins there
     // too. Files that begin later are what a power cut has left of a queue.
-    if (!in_.read_only && !report_.corrupt && LogMin() == 0 && row == rows.end() && !state->writing &&
-        queue->has_files() && queue->files_begin() > 0 && state->cursor <= queue->files_begin()) {
+    if (!in_.read_only && !report_.corrupt && LogMin() == 0 && !(in_.has_table && row != rows.end()) &&
+        !state->writing && queue->has_files() && queue->files_begin() > 0 && state->cursor <= queue->files_begin()) {
       MILLRACE_RETURN_IF_ERROR(queue->Reset());
       state->cursor = 0;
     }

@@ -2,6 +2,7 @@
 // log ends. Changes nothing.
 #include <algorithm>
 #include <map>
+#include <unordered_set>
 
 #include "data_pages.h"
 #include "read_ahead.h"
@@ -124,6 +125,7 @@ Status Recovery::Scan() {
     }
     dispatch_from_ = from;
   }
+  if (in_.rebuild_all) from = dispatch_from_ = min;
   if (in_.rebuild_index) from = std::min(from, dispatch_from_);
   whole_log_ = dispatch_from_ <= min;
   report_.ours = in_.has_position;
@@ -209,7 +211,8 @@ Status Recovery::DecideDamage(int64_t end, Found found, int64_t last_timestamp) 
         if (there && !IsPreBlank(unit)) queues_end = std::max(queues_end, unit.log_offset + unit.size);
       }
       // A store that was closed properly has dispatched everything: what its queues point to was there.
-      corrupt = end < queues_end;
+      // (Whoever takes the queues away looks at more than they point to: it is the last time that they can tell.)
+      corrupt = end < queues_end || in_.rebuild_all;
       known = "the store was closed properly, and its queues reach to " + std::to_string(queues_end);
     } else {
       corrupt = last_timestamp > 0 && last_timestamp < in_.checkpoint.physic_ms;
@@ -257,6 +260,31 @@ Status Recovery::ReadUnit(QueueState& state, int64_t offset, QueueUnit* unit, bo
 Status Recovery::FirstUnitNotBelow(ConsumeQueue* queue, int64_t log_offset, int64_t* unit) {
   const int64_t low = queue->files_begin();
   return queue->FirstNotBelow(log_offset, low, queue->has_files() ? queue->files_end() : low, unit);
+}
+
+Status Recovery::NoteNumbers(QueueTable* table) {
+  std::unordered_set<ConsumeQueue*> known;
+  for (const auto& row : table->rows) known.insert(in_.queues->Get(row.topic, row.queue_id));
+  for (ConsumeQueue* queue : in_.queues->All()) {
+    if (known.contains(queue) || HasGap(queue) || !queue->has_files()) continue;
+    QueueState state{queue};
+    QueueUnit last{};
+    bool there = false;
+    int64_t end = 0;
+    MILLRACE_RETURN_IF_ERROR(FirstUnitNotBelow(queue, INT64_MAX, &end));
+    if (end > queue->files_begin()) MILLRACE_RETURN_IF_ERROR(ReadUnit(state, end - 1, &last, &there));
+    table->rows.push_back(
+        {queue->topic(), queue->queue_id(), end, end, there ? last.log_offset : -1, there ? last.size : 0});
+  }
+  return Status::Ok();
+}
+
+Status Recovery::Forget(QueueTable table) {
+  for (ConsumeQueue* queue : in_.queues->All()) MILLRACE_RETURN_IF_ERROR(queue->Reset());
+  states_.clear();
+  in_.table = std::move(table);
+  in_.has_table = false;
+  return Status::Ok();
 }
 
 Status Recovery::MarkGap(QueueState& state, std::string reason) {

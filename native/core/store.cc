@@ -64,6 +64,7 @@ Status Store::Open(FileSystem* files, StoreOptions options, std::shared_ptr<Stor
   MappingGuard::PrepareThread();
   while (options.root.size() > 1 && options.root.back() == '/') options.root.pop_back();
   options.flush.synchronous = options.synchronous_flush;
+  if (!options.aside.empty()) options.rebuild_index = true;
   StorePaths paths = StorePaths::Of(options.root, options.log_directory);
   bool exists = false;
   FileInfo info;
@@ -121,11 +122,13 @@ Status Store::Recover(bool log_exists) {
     const bool of_index = status.code == Code::kIndexSizeUnknown || status.code == Code::kCorruptIndex;
     return of_index && options_.rebuild_index && !read_only_ ? Status::Ok() : status;
   }());
+  const bool aside = !options_.aside.empty();
+  if (aside) MILLRACE_RETURN_IF_ERROR(CheckAside());
 
   report_.clean_before = !abort_exists;
   Recovery recovery(
-      {files_, &log_, &queues_, &index_, &rules_, !abort_exists, has_position, position, checkpoint, has_table,
-       std::move(table), options_.check_crc, options_.on_corruption, read_only_, options_.rebuild_index,
+      {files_, &log_, &queues_, &index_, &rules_, !abort_exists, has_position, position, checkpoint, has_table, table,
+       options_.check_crc || aside, options_.on_corruption, read_only_, options_.rebuild_index, aside,
        options_.on_progress, [&] { return has_position && !read_only_ ? position_.Retract() : Status::Ok(); }},
       &report_);
   // A crash, or a sync that failed before it, may have left pages that the kernel calls clean and the disk does not
@@ -161,6 +164,7 @@ Status Store::Recover(bool log_exists) {
     MILLRACE_RETURN_IF_ERROR(files_->Open(paths_.abort, OpenMode::kCreate, &fd));
     files_->Close(fd);
     MILLRACE_RETURN_IF_ERROR(files_->SyncDirectory(paths_.root));
+    if (aside) MILLRACE_RETURN_IF_ERROR(SetAside(&recovery, std::move(table), checkpoint, has_position));
   }
   const int64_t end = report_.end;
   // What is in doubt is on its way to the disk while queues and index are brought up to the log.
@@ -180,14 +184,13 @@ Status Store::Recover(bool log_exists) {
   const bool unclean = !report_.clean_before || report_.changed || !has_position;
   MILLRACE_RETURN_IF_ERROR(log_.Start(end));
   raw_dispatched_ = end;
+  last_timestamp_ = report_.records > 0 ? report_.last_timestamp : std::min(checkpoint.physic_ms, checkpoint.logics_ms);
   if (!read_only_) {
     if (unclean)
       MILLRACE_RETURN_IF_ERROR(
           log_.Sync(std::min(report_.scanned_from, has_position ? std::min(position.synced, end) : 0),
                     std::max<int64_t>(end, 1)));
     MILLRACE_RETURN_IF_ERROR(flusher_.Start(end));
-    last_timestamp_ =
-        report_.records > 0 ? report_.last_timestamp : std::min(checkpoint.physic_ms, checkpoint.logics_ms);
     state_ = static_cast<int>(StoreState::kOpen);
     if (unclean) {
       const Status status = WriteCheckpoints(false);

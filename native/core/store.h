@@ -37,6 +37,8 @@ struct StoreOptions {
   int32_t index_slots = 0, index_entries = 0;  // 0: as the files have it, else 5 and 20 million
   bool index_enabled = true;
   bool rebuild_index = false;
+  // Not empty: queues and index are moved into this new folder, on the same file system, and made again from the log.
+  std::string aside;
   bool read_only = false;
   OnCorruption on_corruption = OnCorruption::kRefuse;
   bool synchronous_flush = false;
@@ -274,6 +276,10 @@ class Store {
   Store(FileSystem* files, StoreOptions options, StorePaths paths);
   Status Recover(bool log_exists);
   Status RemoveLeftovers();
+  // -- store_rebuild.cc
+  Status CheckAside() const;
+  Status SetAside(Recovery* recovery, QueueTable table, Checkpoint checkpoint, bool has_position);
+  // --
   Status WriteCheckpoints(bool closing);
   void RunHousekeeper();
   void StopHousekeeper();

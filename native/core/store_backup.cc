@@ -39,6 +39,7 @@ Status Store::Backup(const std::string& directory, BackedUp* done) {
   StoreOptions options = options_;
   options.root = directory;
   options.log_directory.clear();
+  options.aside.clear();
   options.segment_bytes = log_.segment_bytes();
   options.index_slots = index_.sizes().slots;
   options.index_entries = index_.sizes().entries;

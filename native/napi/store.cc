@@ -70,6 +70,7 @@ napi_value ReportValue(napi_env env, const RecoveryReport& report) {
     napi_set_element(env, rebuilt, i, row);
   }
   Set(env, value, "rebuiltQueues", rebuilt);
+  Set(env, value, "rebuiltIndex", Boolean(env, report.index_rebuilt));
   Set(env, value, "rebuiltIndexEntries", Number(env, static_cast<double>(report.index_entries)));
   napi_create_array(env, &leftovers);
   for (uint32_t i = 0; i < report.leftovers.size(); i++)
@@ -123,8 +124,8 @@ napi_value OpenStore(napi_env env, napi_callback_info info) {
       arguments.Option(0, "segmentBytes", &o.segment_bytes) &&
       arguments.Option(0, "queueFileBytes", &o.queue_file_bytes) && arguments.Option(0, "indexSlots", &o.index_slots) &&
       arguments.Option(0, "indexEntries", &o.index_entries) && arguments.Option(0, "indexEnabled", &o.index_enabled) &&
-      arguments.Option(0, "rebuildIndex", &o.rebuild_index) && arguments.Option(0, "readOnly", &o.read_only) &&
-      arguments.Option(0, "onCorruption", &on_corruption) &&
+      arguments.Option(0, "rebuildIndex", &o.rebuild_index) && arguments.Option(0, "aside", &o.aside) &&
+      arguments.Option(0, "readOnly", &o.read_only) && arguments.Option(0, "onCorruption", &on_corruption) &&
       arguments.Option(0, "synchronousFlush", &o.synchronous_flush) &&
       arguments.Option(0, "visibleWhenDurable", &o.visible_when_durable) &&
       arguments.Option(0, "multiDispatch", &o.multi_dispatch) && arguments.Option(0, "lmq", &o.lmq) &&

@@ -5,12 +5,15 @@
  */
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { benchCommands } from './bench.js'
 import { complain, isClosedPipe } from './output.js'
 import { addStoreAppend } from './store-append.js'
 import { addStoreBackup } from './store-backup.js'
 import { addStoreDump } from './store-dump.js'
 import { addStoreInfo } from './store-info.js'
 import { addStoreQuery } from './store-query.js'
+import { addStoreRebuild } from './store-rebuild.js'
+import { addStoreRecover } from './store-recover.js'
 import { addStoreTail } from './store-tail.js'
 import { addStoreVerify } from './store-verify.js'
 
@@ -24,6 +27,18 @@ Exit codes:
 const FAILED = 1
 const CALLED_WRONGLY = 2
 
+const storeCommands = [
+  addStoreInfo,
+  addStoreVerify,
+  addStoreDump,
+  addStoreQuery,
+  addStoreTail,
+  addStoreAppend,
+  addStoreBackup,
+  addStoreRebuild,
+  addStoreRecover,
+]
+
 function program(): Command {
   const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
   const millrace = new Command('millrace')
@@ -32,9 +47,13 @@ function program(): Command {
     .exitOverride()
     .configureOutput({ outputError: (text) => complain(text.replace(/^error: /, '')) })
     .addHelpText('after', EXIT_CODES)
-  const store = millrace.command('store').description('look into a store directory, or append to it').addHelpText('after', EXIT_CODES)
-  for (const add of [addStoreInfo, addStoreVerify, addStoreDump, addStoreQuery, addStoreTail, addStoreAppend, addStoreBackup])
-    add(store).addHelpText('after', EXIT_CODES)
+  const store = millrace
+    .command('store')
+    .description('look into a store directory, append to it, keep it whole')
+    .addHelpText('after', EXIT_CODES)
+  for (const add of storeCommands) add(store).addHelpText('after', EXIT_CODES)
+  const bench = millrace.command('bench').description('measure appending and pulling on this machine').addHelpText('after', EXIT_CODES)
+  for (const command of benchCommands(bench)) command.addHelpText('after', EXIT_CODES)
   return millrace
 }
 

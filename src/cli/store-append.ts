@@ -10,6 +10,7 @@ import { complain, describe, printLines } from './output.js'
 import { type CommonOptions, openStore, withStoreOptions } from './store-options.js'
 
 interface AppendOptions extends CommonOptions {
+  json?: true
   topic?: string
 }
 
@@ -20,6 +21,7 @@ export function addStoreAppend(store: Command): Command {
     .command('append <dir>')
     .description('append messages from standard input, one JSON object a line; makes the store where there is none')
     .option('--topic <topic>', 'topic of lines that have none')
+    .option('--json', 'one JSON object instead of a line')
     .addHelpText(
       'after',
       `
@@ -47,7 +49,7 @@ line's number: the messages before that line are in the store, those behind it a
     }
     const count = `${progress.appended} ${progress.appended === 1 ? 'message' : 'messages'}`
     if (failure !== undefined) throw new Error(`${describe(failure).replace(/\.?$/, '.')} Appended before it: ${count}.`)
-    await printLines([`appended ${count}`])
+    await printLines([options.json ? JSON.stringify({ appended: progress.appended }) : `appended ${count}`])
   })
 }
 

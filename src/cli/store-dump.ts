@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import type { Message, MessageStore } from '../index.js'
 import { lineOf } from './dumped-line.js'
 import { printLines } from './output.js'
-import { type CommonOptions, readStore, wholeNumber, withStoreOptions } from './store-options.js'
+import { type CommonOptions, readStore, wholeNumber, withJsonLines, withStoreOptions } from './store-options.js'
 
 interface DumpOptions extends CommonOptions {
   topic?: string
@@ -25,7 +25,7 @@ export function addStoreDump(store: Command): Command {
     .option('--tags <expression>', "only messages with one of these tags: 'paid || refunded'")
     .option('--plain', 'decompress bodies; without it they are printed as stored, so that append can store the same again')
     .addHelpText('after', '\nA body that is no UTF-8 text is printed as bodyBase64.')
-  return withStoreOptions(command).action(async (directory: string, options: DumpOptions) => {
+  return withStoreOptions(withJsonLines(command)).action(async (directory: string, options: DumpOptions) => {
     if (options.queue !== undefined && options.topic === undefined) command.error('--queue needs --topic')
     await readStore(directory, options, (opened) => printLines(lines(selected(opened, options), options)))
   })

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import type { Message, MessageStore } from '../index.js'
 import { lineOf } from './dumped-line.js'
 import { printLines } from './output.js'
-import { type CommonOptions, readStore, time, wholeNumber, withStoreOptions } from './store-options.js'
+import { type CommonOptions, readStore, time, wholeNumber, withJsonLines, withStoreOptions } from './store-options.js'
 
 interface QueryOptions extends CommonOptions {
   topic?: string
@@ -31,7 +31,7 @@ export function addStoreQuery(store: Command): Command {
     .option('--limit <count>', 'with --key: at most so many (64)', wholeNumber)
     .option('--plain', 'decompress bodies')
     .addHelpText('after', '\nTimes are milliseconds since 1970, or dates as in 2026-11-29T08:00:00Z.')
-  return withStoreOptions(command).action(async (directory: string, options: QueryOptions) => {
+  return withStoreOptions(withJsonLines(command)).action(async (directory: string, options: QueryOptions) => {
     const ways = [options.key, options.id, options.time].filter((way) => way !== undefined)
     if (ways.length !== 1) command.error('one of --key, --id and --time is needed')
     if (options.topic === undefined && options.id === undefined) command.error('--topic is needed')

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import type { Message, MessageStore } from '../index.js'
 import { lineOf } from './dumped-line.js'
 import { printLinesAsTheyCome } from './output.js'
-import { type CommonOptions, readStore, wholeNumber, withStoreOptions } from './store-options.js'
+import { type CommonOptions, readStore, wholeNumber, withJsonLines, withStoreOptions } from './store-options.js'
 
 interface TailOptions extends CommonOptions {
   topic: string
@@ -24,7 +24,7 @@ export function addStoreTail(store: Command): Command {
     .option('-n, --lines <count>', 'so many of each queue', wholeNumber, 10)
     .option('-f, --follow', 'wait for more, until interrupted')
     .option('--plain', 'decompress bodies')
-  return withStoreOptions(command).action((directory: string, options: TailOptions) =>
+  return withStoreOptions(withJsonLines(command)).action((directory: string, options: TailOptions) =>
     readStore(directory, options, (opened) => printLinesAsTheyCome(lines(opened, options))),
   )
 }

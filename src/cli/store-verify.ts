@@ -1,7 +1,7 @@
 /** `millrace store verify DIR`: every byte that can be checked, checked; nothing is changed. */
-import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { complain, printLines, progressLine } from './output.js'
+import { settingsOf } from './store-options.js'
 
 interface VerifyOptions {
   json?: true
@@ -21,8 +21,8 @@ export function addStoreVerify(store: Command): Command {
     )
     .addHelpText('after', '\nEnds with exit code 1 when something is wrong. Of a store that a program has open the end may look wrong.')
     .action(async (directory: string, options: VerifyOptions) => {
-      const { parseProperties, settingsFrom, verifyStore } = await import('../index.js')
-      const settings = options.settings === undefined ? {} : settingsFrom(parseProperties(await readFile(options.settings, 'utf8')))
+      const { verifyStore } = await import('../index.js')
+      const settings = await settingsOf(options.settings)
       const progress = progressLine('verified')
       const result = await verifyStore(directory, { settings, onProgress: progress.show }).finally(progress.clear)
       const { findings, findingCount, closedProperly, records, units, indexEntries, minLogOffset, maxLogOffset } = result

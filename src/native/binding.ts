@@ -21,6 +21,8 @@ export interface NativeOpenOptions {
   indexEntries?: number | undefined
   indexEnabled?: boolean | undefined
   rebuildIndex?: boolean | undefined
+  /** A new folder that queues and index are moved into; they are made again from the log. */
+  aside?: string | undefined
   readOnly?: boolean | undefined
   /** 0 refuse, 1 open for reading, 2 cut. */
   onCorruption?: number | undefined
@@ -67,6 +69,7 @@ export interface NativeReport {
   milliseconds: number
   torn?: { logOffset: number; segment: string; bytes: number; reason: string; corrupt: boolean }
   rebuiltQueues: { topic: string; queueId: number; reason: string }[]
+  rebuiltIndex: boolean
   rebuiltIndexEntries: number
   removedLeftovers: string[]
 }

@@ -178,9 +178,20 @@ export interface RecoveryReport {
   readonly scannedBytes: number
   readonly records: number
   readonly milliseconds: number
-  /** What was cut off behind the last good record, if anything. */
-  readonly torn?: { readonly logOffset: number; readonly segment: string; readonly bytes: number; readonly reason: string }
+  /**
+   * What was cut off behind the last good record, if anything; of a store that is open for reading, what would be. `corrupt`: it had been on disk, and
+   * `onCorruption` says that the store opens all the same.
+   */
+  readonly torn?: {
+    readonly logOffset: number
+    readonly segment: string
+    readonly bytes: number
+    readonly reason: string
+    readonly corrupt: boolean
+  }
   readonly rebuiltQueues: readonly { readonly topic: string; readonly queueId: number; readonly reason: string }[]
+  /** Whether the index was made anew from the whole log, or has to be. */
+  readonly rebuiltIndex: boolean
   readonly rebuiltIndexEntries: number
   readonly removedLeftovers: readonly string[]
 }

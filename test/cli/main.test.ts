@@ -1,9 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { ended, packageRoot, run, start } from './run.js'
+import { fixture } from '../support/fixtures.js'
+import { ended, packageRoot, parsed, run, start } from './run.js'
 
-const levels = [[], ['store'], ['store', 'info'], ['store', 'dump'], ['store', 'append']]
+const opening = ['info', 'dump', 'query', 'tail', 'append', 'backup'].map((command) => ['store', command])
+const storeCommands = [...opening, ...['verify', 'rebuild', 'recover'].map((command) => ['store', command])]
+const benches = ['append', 'pull', 'sync'].map((kind) => ['bench', kind])
+const levels = [[], ['store'], ...storeCommands, ['bench'], ...benches]
 
 for (const level of levels) {
   t.test(`\`millrace ${[...level, '--help'].join(' ')}\` prints how it is used and its exit codes`, async (t) => {
@@ -15,11 +19,24 @@ for (const level of levels) {
   })
 }
 
-t.test('every store command takes --settings and --on-corruption', async (t) => {
-  for (const level of levels.slice(2)) {
+t.test('every command takes --settings and --json, and those that open a store as it is --on-corruption', async (t) => {
+  for (const level of [...storeCommands, ...benches]) {
     const { stdout } = await run([...level, '--help'])
-    t.match(stdout, '--settings <file>')
-    t.match(stdout, '--on-corruption <what>')
+    t.match(stdout, '--settings <file>', level.join(' '))
+    t.match(stdout, '--json', level.join(' '))
+    t.equal(stdout.includes('--on-corruption <what>'), opening.includes(level), level.join(' '))
+  }
+})
+
+t.test('--json where lines of JSON come anyway changes nothing', async (t) => {
+  const { dir, settingsFile } = fixture('empty-4.9')
+  const messages = '{"body":"one","keys":["k"]}\n{"body":"two"}\n'
+  const appended = await run(['store', 'append', dir, '--topic', 'orders', '--json', '--settings', settingsFile], messages)
+  t.match({ ...appended, stdout: JSON.parse(appended.stdout) }, { code: 0, stdout: { appended: 2 } })
+  for (const [command, ...args] of [['dump'], ['tail', '--topic', 'orders'], ['query', '--topic', 'orders', '--key', 'k']] as const) {
+    const { code, stdout } = await run(['store', command, dir, ...args])
+    t.match(parsed(stdout)[0], { topic: 'orders', body: 'one' })
+    t.match(await run(['store', command, dir, ...args, '--json']), { code, stdout })
   }
 })
 
