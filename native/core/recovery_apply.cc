@@ -117,9 +117,7 @@ Status Recovery::DispatchRecord(const RecordView& view, int64_t at, bool whole_l
       MILLRACE_RETURN_IF_ERROR(PutUnit(queue, view.queue_offset, unit, delayed, view.store_timestamp, whole_log));
     if (!properties.multi_dispatch.empty()) {
       for (const auto& side : in_.rules->SideQueues(properties, view.queue_id)) {
-        ConsumeQueue* const known = in_.queues->Get(side.topic, side.queue_id);
-        ConsumeQueue* const target =
-            known != nullptr || !in_.rules->multi_dispatch() ? known : in_.queues->GetOrMake(side.topic, side.queue_id);
+        ConsumeQueue* const target = in_.rules->Find(side, in_.queues);
         if (target == nullptr) continue;
         const QueueUnit plain{at, view.size, properties.tags.empty() ? 0 : JavaHash(properties.tags)};
         if (only_gaps == HasGap(target))

@@ -26,7 +26,9 @@ int64_t MemoryBytes() {
 bool SideQueueOf(const RecordView& view, const ConsumeQueue& queue, int64_t queue_offset, const DispatchRules& rules) {
   const KnownProperties properties = ReadProperties(view.properties);
   for (const auto& side : rules.SideQueues(properties, view.queue_id))
-    if (side.topic == queue.topic() && side.queue_offset == queue_offset) return true;
+    if (side.topic == queue.topic() && side.queue_offset == queue_offset &&
+        (queue.queue_id() == side.queue_id || (queue.queue_id() == 0 && DispatchRules::IsLight(side.topic))))
+      return true;
   return false;
 }
 

@@ -62,6 +62,15 @@ inline std::string Compare(Store& store, const std::vector<Sent>& sent, size_t l
     if (sent[i].log_offset < min) gone[{std::string(view.topic), view.queue_id}]++;
     units.push_back({sent[i].log_offset, view.size,
                      store.rules().TagCode(view.topic, properties.tags, properties.delay, view.store_timestamp)});
+    for (const auto& side : store.rules().SideQueues(properties, view.queue_id)) {
+      std::vector<QueueUnit>& others = queues[{std::string(side.topic), side.queue_id}];
+      const bool again = !others.empty() && others.back().log_offset == sent[i].log_offset;
+      if (side.queue_offset != static_cast<int64_t>(others.size()) - (again ? 1 : 0))
+        return "a side queue's offset given twice or left out";
+      if (again) continue;
+      if (sent[i].log_offset < min) gone[{std::string(side.topic), side.queue_id}]++;
+      others.push_back({sent[i].log_offset, view.size, properties.tags.empty() ? 0 : JavaHash(properties.tags)});
+    }
     std::vector<int32_t> hashes;
     DispatchRules::KeyHashes(view.topic, properties.unique_key, properties.keys, &hashes);
     for (const int32_t hash : hashes) entries.push_back({hash, sent[i].log_offset});
