@@ -33,6 +33,8 @@ struct StoreOptions {
   std::string log_directory;                   // empty: <root>/commitlog
   int64_t segment_bytes = 0;                   // 0: as the files have it, else 1 GiB
   int64_t queue_file_bytes = 0;                // 0: as the files have it, else 6,000,000
+  bool queue_extension = false;                // enableConsumeQueueExt
+  int64_t extension_file_bytes = 0;            // 0: as the files have it, else 48 MiB
   int32_t index_slots = 0, index_entries = 0;  // 0: as the files have it, else 5 and 20 million
   bool index_enabled = true;
   bool rebuild_index = false;

@@ -176,7 +176,7 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
   for (const AppendBuffer::Prepared& prepared : buffer->prepared) {
     if (!status.ok()) break;
     ConsumeQueue* const queue = queues[prepared.message];
-    status = queue->Prepare(queue->next_offset() - queue->max_offset());
+    status = queue->PrepareOwn(queue->next_offset() - queue->max_offset());
   }
   if (status.ok() && !buffer->sides.empty()) status = ReserveSides(*buffer);
   if (status.ok()) status = index_.Prepare(static_cast<int64_t>(buffer->hashes.size()));
@@ -201,7 +201,7 @@ Status Store::Append(AppendBuffer* buffer, const MessageFields* messages, Consum
     const int64_t log_offset = buffer->placements[n].log_offset;
     outcomes[prepared.message] = {Code::kOk, prepared.sizes.total, log_offset, prepared.queue_offset, now};
     if (EntersQueue(prepared.fields->sys_flag))
-      queues[prepared.message]->Put({log_offset, prepared.sizes.total, prepared.tag_code});
+      queues[prepared.message]->PutOwn({log_offset, prepared.sizes.total, prepared.tag_code}, now);
     if (prepared.side >= 0) [[unlikely]]
       PutSides(buffer->sides[static_cast<size_t>(prepared.side)], log_offset, prepared.sizes.total);
     for (; hash < prepared.hashes_end; hash++) index_.Put(buffer->hashes[hash], log_offset, now);

@@ -79,7 +79,7 @@ Status Store::DispatchRange(int64_t from, int64_t to, int64_t* dispatched) {
     if (view.found != Found::kRecord || (read_only_ && StillComing(view, segment->bytes() - at))) break;
     const KnownProperties properties = ReadProperties(view.properties);
     const int64_t tag_code = rules_.TagCode(view.topic, properties.tags, properties.delay, view.store_timestamp);
-    const auto put = [&](ConsumeQueue* queue, int64_t queue_offset, int64_t code) -> Status {
+    const auto put = [&](ConsumeQueue* queue, int64_t queue_offset, int64_t code, bool own) -> Status {
       if (queue == nullptr) return Status::Ok();
       if (queue_offset > kMaxQueueOffset) return Status::Ok();
       if (queue->max_offset() == 0 && queue_offset > 0 && !queue->has_files())
@@ -88,8 +88,14 @@ Status Store::DispatchRange(int64_t from, int64_t to, int64_t* dispatched) {
       if (queue_offset - queue->max_offset() > view.log_offset / kRecordMinBytes) return Status::Ok();
       // Numbers that were lost with a cut stay empty, as recovery leaves them.
       while (queue->max_offset() <= queue_offset) {
-        if (!read_only_) MILLRACE_RETURN_IF_ERROR(queue->Prepare(1));
-        queue->Put(queue->max_offset() < queue_offset ? kPreBlank : QueueUnit{view.log_offset, view.size, code});
+        if (!read_only_) MILLRACE_RETURN_IF_ERROR(own ? queue->PrepareOwn(1) : queue->Prepare(1));
+        if (queue->max_offset() < queue_offset) {
+          queue->Put(kPreBlank);
+        } else if (own) {
+          queue->PutOwn({view.log_offset, view.size, code}, view.store_timestamp);
+        } else {
+          queue->Put({view.log_offset, view.size, code});
+        }
       }
       return Status::Ok();
     };
@@ -103,10 +109,10 @@ Status Store::DispatchRange(int64_t from, int64_t to, int64_t* dispatched) {
     last_timestamp_.store(view.store_timestamp, std::memory_order_relaxed);
     flusher_.NoteAppended(view.store_timestamp);
     if (EntersQueue(view.sys_flag)) {
-      MILLRACE_RETURN_IF_ERROR(put(queues_.GetOrMake(view.topic, view.queue_id), view.queue_offset, tag_code));
+      MILLRACE_RETURN_IF_ERROR(put(queues_.GetOrMake(view.topic, view.queue_id), view.queue_offset, tag_code, true));
       for (const auto& side : rules_.SideQueues(properties, view.queue_id))
         MILLRACE_RETURN_IF_ERROR(put(rules_.Find(side, &queues_), side.queue_offset,
-                                     properties.tags.empty() ? 0 : JavaHash(properties.tags)));
+                                     properties.tags.empty() ? 0 : JavaHash(properties.tags), false));
     }
     for (const int32_t hash : hashes) index_.Put(hash, view.log_offset, view.store_timestamp);
     hashes.clear();

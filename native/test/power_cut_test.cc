@@ -50,6 +50,8 @@ class Run {
     options_.store_host = LocalHost();
     options_.synchronous_flush = lie != PowerCutFileSystem::Lie::kNone || random_() % 2 == 0;
     options_.multi_dispatch = options_.lmq = random_() % 2 == 0;
+    options_.queue_extension = random_() % 3 == 0;
+    options_.extension_file_bytes = pick(100, 1000, 20000);
     options_.flush.interval_ms = 2;
     options_.flush.least_pages = 1;
     topics_ = static_cast<int>(pick(1, 3));
