@@ -102,7 +102,7 @@ const table = {
   FOREIGN_FILE: entry(located, 'Move the file out of the store; RocketMQ too refuses to start with it'),
   SEGMENT_SIZE_MISMATCH: entry(
     located,
-    'Open the store with the size its files have (mappedFileSizeCommitLog for the log, mappedFileSizeConsumeQueue for queues)',
+    'Open the store with the size its files have (mappedFileSizeCommitLog for the log, mappedFileSizeConsumeQueue for queues, mappedFileSizeConsumeQueueExt for their extensions)',
     'foundBytes',
   ),
   INDEX_SIZE_UNKNOWN: entry(

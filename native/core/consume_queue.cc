@@ -17,7 +17,9 @@ constexpr int64_t kReserveUnits = 4096 / kUnitBytes;
 }  // namespace
 
 ConsumeQueue::ConsumeQueue(ConsumeQueues* owner, std::shared_ptr<const std::string> topic, int32_t queue_id)
-    : owner_(owner), topic_(std::move(topic)), queue_id_(queue_id) {}
+    : owner_(owner), topic_(std::move(topic)), queue_id_(queue_id) {
+  if (owner->options().extension_bytes > 0) extension_ = std::make_unique<QueueExtension>(owner, topic_, queue_id);
+}
 
 ConsumeQueue::~ConsumeQueue() { free(tail_); }
 
@@ -62,6 +64,7 @@ Status ConsumeQueue::MakeAhead(int64_t file, int64_t reserve_bytes) {
 }
 
 Status ConsumeQueue::RemoveMadeAhead() {
+  if (extension_) MILLRACE_RETURN_IF_ERROR(extension_->RemoveMadeAhead());
   for (; made_to_ > last_file_ || (born_ && made_to_ == last_file_); made_to_--)
     MILLRACE_RETURN_IF_ERROR(owner_->files()->Unlink(BirthPath(made_to_)));
   return Status::Ok();
@@ -176,6 +179,7 @@ void ConsumeQueue::Put(const QueueUnit& unit) {
 
 Status ConsumeQueue::WriteOut() {
   if (tail_count_ == 0) return Status::Ok();
+  if (extension_) MILLRACE_RETURN_IF_ERROR(extension_->WriteOut());
   MILLRACE_RETURN_IF_ERROR(WriteUnits(tail_first_, tail_, tail_count_));
   std::lock_guard lock(tail_lock_);
   tail_first_ += tail_count_;
@@ -189,6 +193,7 @@ Status ConsumeQueue::Settle() {
     if (!dirty_) owner_->MarkDirty(this);
     return status;
   }
+  if (extension_) extension_->FreeTail();
   owner_->tail_bytes_.fetch_sub(static_cast<int64_t>(tail_capacity_) * kUnitBytes, std::memory_order_relaxed);
   std::lock_guard lock(tail_lock_);
   free(tail_);
@@ -215,7 +220,7 @@ Status ConsumeQueue::WriteUnits(int64_t first, const uint8_t* units, int64_t cou
         owner_->files()->Write(holder->fd, units, static_cast<size_t>(part) * kUnitBytes, (first - base) * kUnitBytes);
     if (!status.ok()) return status.At(CurrentPath(file));
     MILLRACE_RETURN_IF_ERROR(PutInPlace(file));
-    owner_->MarkUnsynced(this, file);
+    owner_->MarkUnsynced(&unsynced_, file, [&] { return FilePath(file); });
     first += part;
     units += part * kUnitBytes;
     count -= part;

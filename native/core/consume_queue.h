@@ -22,6 +22,7 @@
 #include "bytes.h"
 #include "descriptor_cache.h"
 #include "file_system.h"
+#include "queue_extension.h"
 #include "spin_lock.h"
 #include "store_paths.h"
 
@@ -81,6 +82,20 @@ class ConsumeQueue {
   }
   // Puts the unit of queue offset max_offset(). Never fails after Prepare: a tail that can't be written out just grows.
   void Put(const QueueUnit& unit);
+  // For PutOwn().
+  Status PrepareOwn(int64_t units) {
+    if (extension_) [[unlikely]]
+      MILLRACE_RETURN_IF_ERROR(extension_->Prepare(units));
+    return Prepare(units);
+  }
+  // Puts the unit of a message of the queue's own topic, whose tag code goes into the extension where the queue has
+  // one.
+  void PutOwn(QueueUnit unit, int64_t store_timestamp) {
+    if (extension_) [[unlikely]]
+      unit.tag_code = extension_->Put(unit.tag_code, store_timestamp);
+    Put(unit);
+  }
+  QueueExtension* extension() const { return extension_.get(); }
   // Writes the tail to its file.
   Status WriteOut();
   // The same, and gives the tail's memory back: for a checkpoint, after which an idle queue is a bare struct.
@@ -140,11 +155,11 @@ class ConsumeQueue {
   ConsumeQueues* const owner_;
   const std::shared_ptr<const std::string> topic_;
   const int32_t queue_id_;
-  bool dirty_ = false;           // in the owner's list: has units that are not in its mark
-  uint32_t unsynced_epoch_ = 0;  // the sync period in which unsynced_file_ was last noted as written
-  int64_t unsynced_file_ = -1;
-  bool born_ = false;           // the last file has not been renamed into its folder yet
-  mutable SpinLock tail_lock_;  // tail_ and tail_first_ against readers
+  bool dirty_ = false;  // in the owner's list: has units that are not in its mark
+  UnsyncedNote unsynced_;
+  std::unique_ptr<QueueExtension> extension_;  // null without enableConsumeQueueExt, and in a read-only store
+  bool born_ = false;                          // the last file has not been renamed into its folder yet
+  mutable SpinLock tail_lock_;                 // tail_ and tail_first_ against readers
   uint32_t tail_count_ = 0, tail_capacity_ = 0;
   uint8_t* tail_ = nullptr;
   int64_t tail_first_ = 0;  // queue offset of the tail's first unit; everything below is in files
@@ -161,6 +176,7 @@ class ConsumeQueues {
   struct Options {
     StorePaths paths;
     int64_t file_bytes = 6000000;  // a multiple of 20
+    int64_t extension_bytes = 0;   // of a file; 0: queues have no extension
     bool writable = true;
     int64_t tail_budget_bytes = 32 << 20;
   };
@@ -192,13 +208,21 @@ class ConsumeQueues {
 
  private:
   friend class ConsumeQueue;
+  friend class QueueExtension;
   struct KeyHash {
     size_t operator()(const std::pair<std::string_view, int32_t>& key) const {
       return std::hash<std::string_view>()(key.first) * 31 + static_cast<size_t>(key.second);
     }
   };
   void MarkDirty(ConsumeQueue* queue);
-  void MarkUnsynced(ConsumeQueue* queue, int64_t file);
+  template <typename PathOf>
+  void MarkUnsynced(UnsyncedNote* note, int64_t file, const PathOf& path) {
+    std::lock_guard lock(lists_mutex_);
+    if (note->epoch == sync_epoch_ && note->file == file) return;
+    *note = {sync_epoch_, file};
+    NoteUnsynced(path());
+  }
+  void NoteUnsynced(std::string path);
 
   FileSystem* const files_;
   const Options options_;

@@ -55,6 +55,16 @@ Status ConsumeQueue::SetBounds(int64_t min, int64_t max, const QueueUnit* last) 
   next_offset_ = max;
   last_ = {max, last != nullptr ? last->log_offset : -1, last != nullptr ? last->size : 0};
   reserved_ = max;
+  if (extension_) {
+    QueueUnit before{};
+    if (last == nullptr && has_files() && max > files_begin()) {
+      uint8_t bytes[kUnitBytes];
+      int64_t got = 0;
+      MILLRACE_RETURN_IF_ERROR(Read(max - 1, 1, bytes, &got));
+      if (got == 1) before = DecodeUnit(bytes);
+    }
+    MILLRACE_RETURN_IF_ERROR(extension_->CutBehind(last != nullptr ? last->tag_code : before.tag_code));
+  }
   if (!owner_->options().writable || !has_files()) return Status::Ok();
   return ZeroBehind(max);
 }
@@ -73,7 +83,7 @@ Status ConsumeQueue::ZeroBehind(int64_t offset) {
   const int64_t from = std::max<int64_t>(0, offset - last_file_ * units_per_file()) * kUnitBytes;
   return ForEachDataPage(owner_->files(), file->fd, from, owner_->options().file_bytes,
                          [&](int64_t at, const uint8_t*, size_t length, bool*) {
-                           owner_->MarkUnsynced(this, last_file_);
+                           owner_->MarkUnsynced(&unsynced_, last_file_, [this] { return FilePath(last_file_); });
                            return WriteZeros(owner_->files(), file->fd, at, at + static_cast<int64_t>(length));
                          })
       .At(CurrentPath(last_file_));
@@ -82,14 +92,20 @@ Status ConsumeQueue::ZeroBehind(int64_t offset) {
 Status ConsumeQueue::Rewrite(int64_t from, int64_t to) {
   if (from >= to) return Status::Ok();
   std::vector<uint8_t> units(64 << 10);
+  int64_t address = 0;
   while (from < to) {
     int64_t got = 0;
     const auto room = static_cast<int64_t>(units.size() / kUnitBytes);
     MILLRACE_RETURN_IF_ERROR(Read(from, std::min(room, to - from), units.data(), &got));
     if (got == 0) break;
     MILLRACE_RETURN_IF_ERROR(WriteUnits(from, units.data(), got));
+    for (int64_t i = 0; i < got && address >= 0; i++) {
+      const int64_t code = DecodeUnit(units.data() + i * kUnitBytes).tag_code;
+      if (IsExtensionAddress(code)) address = code;  // the first one: addresses rise
+    }
     from += got;
   }
+  if (extension_ && IsExtensionAddress(address)) MILLRACE_RETURN_IF_ERROR(extension_->Rewrite(address));
   NoteFolders();
   return Status::Ok();
 }
@@ -113,6 +129,7 @@ Status ConsumeQueue::Reset() {
   }
   first_file_ = 0;
   last_file_ = -1;
+  if (extension_) MILLRACE_RETURN_IF_ERROR(extension_->Reset());
   return SetBounds(0, 0);
 }
 
@@ -139,6 +156,9 @@ Status ConsumeQueue::FirstNotBelow(int64_t log_offset, int64_t low, int64_t high
 
 void ConsumeQueue::Expire(int64_t min, std::deque<std::string>* expired) {
   min_offset_.store(min, std::memory_order_release);
+  uint8_t first[kUnitBytes];
+  int64_t got = 0;
+  if (extension_ && Read(min, 1, first, &got).ok() && got == 1) extension_->Expire(DecodeUnit(first).tag_code, expired);
   for (; first_file_ < last_file_ && (first_file_ + 1) * units_per_file() <= min; first_file_++) {
     owner_->descriptors().Drop({this, first_file_});
     expired->push_back(FilePath(first_file_));

@@ -99,13 +99,9 @@ void ConsumeQueues::MarkDirty(ConsumeQueue* queue) {
   dirty_.push_back(queue);
 }
 
-void ConsumeQueues::MarkUnsynced(ConsumeQueue* queue, int64_t file) {
-  std::lock_guard lock(lists_mutex_);
-  if (queue->unsynced_epoch_ == sync_epoch_ && queue->unsynced_file_ == file) return;
-  queue->unsynced_epoch_ = sync_epoch_;
-  queue->unsynced_file_ = file;
+void ConsumeQueues::NoteUnsynced(std::string path) {
   if (unsynced_paths_.size() < kSyncEachAtMost) {
-    unsynced_paths_.push_back(queue->FilePath(file));
+    unsynced_paths_.push_back(std::move(path));
   } else {
     unsynced_many_ = true;
   }

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "consume_queue.h"
 #include "index_file.h"
 
 namespace millrace {
@@ -12,14 +13,19 @@ constexpr std::string_view kDelayTopic = "SCHEDULE_TOPIC_XXXX";
 constexpr std::string_view kLmqPrefix = "%LMQ%";
 constexpr int64_t kUnknownLevelMs = 1000;
 
+constexpr std::string_view kBlank = " \t\n\v\f\r\x1c\x1d\x1e\x1f";
+
+// As Java's String.split: empty parts at the end are none.
 std::vector<std::string_view> Split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
   while (true) {
     const size_t end = text.find(separator);
     parts.push_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
+    if (end == std::string_view::npos) break;
     text.remove_prefix(end + 1);
   }
+  while (!parts.empty() && parts.back().empty()) parts.pop_back();
+  return parts;
 }
 
 bool ParseNumber(std::string_view text, int64_t* number) {
@@ -55,19 +61,31 @@ void DispatchRules::KeyHashes(std::string_view topic, std::string_view unique_ke
   }
 }
 
+bool DispatchRules::IsLight(std::string_view topic) { return topic.substr(0, kLmqPrefix.size()) == kLmqPrefix; }
+
+std::vector<DispatchRules::SideQueue> DispatchRules::NamedQueues(std::string_view names, int32_t queue_id) const {
+  std::vector<SideQueue> queues;
+  if (names.find_first_not_of(kBlank) == std::string_view::npos) return queues;
+  for (const std::string_view name : Split(names, ','))
+    queues.push_back({name, lmq_ && IsLight(name) ? 0 : queue_id, 0});
+  return queues;
+}
+
 std::vector<DispatchRules::SideQueue> DispatchRules::SideQueues(const KnownProperties& properties,
                                                                 int32_t queue_id) const {
-  std::vector<SideQueue> queues;
-  if (properties.multi_dispatch.empty() || properties.multi_queue_offset.empty()) return queues;
-  const auto names = Split(properties.multi_dispatch, ','), offsets = Split(properties.multi_queue_offset, ',');
-  if (names.size() != offsets.size()) return queues;
-  for (size_t i = 0; i < names.size(); i++) {
-    SideQueue queue{std::string(names[i]), queue_id, 0};
-    if (!ParseNumber(offsets[i], &queue.queue_offset)) return {};
-    if (lmq_ && names[i].substr(0, kLmqPrefix.size()) == kLmqPrefix) queue.queue_id = 0;
-    queues.push_back(std::move(queue));
-  }
+  if (properties.multi_dispatch.empty() || properties.multi_queue_offset.empty()) return {};
+  std::vector<SideQueue> queues = NamedQueues(properties.multi_dispatch, queue_id);
+  const auto offsets = Split(properties.multi_queue_offset, ',');
+  if (queues.size() != offsets.size()) return {};
+  for (size_t i = 0; i < queues.size(); i++)
+    if (!ParseNumber(offsets[i], &queues[i].queue_offset)) return {};
   return queues;
+}
+
+ConsumeQueue* DispatchRules::Find(const SideQueue& side, ConsumeQueues* queues) const {
+  ConsumeQueue* known = queues->Get(side.topic, side.queue_id);
+  if (known == nullptr && !lmq_ && IsLight(side.topic)) known = queues->Get(side.topic, 0);
+  return known != nullptr || !multi_dispatch_ ? known : queues->GetOrMake(side.topic, side.queue_id);
 }
 
 }  // namespace millrace

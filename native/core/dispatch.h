@@ -10,6 +10,9 @@
 
 namespace millrace {
 
+class ConsumeQueue;
+class ConsumeQueues;
+
 // Transaction type: prepared records are indexed but enter no queue, rollback records do neither.
 inline bool EntersQueue(int32_t sys_flag) {
   const int32_t type = sys_flag & kSysFlagTransactionMask;
@@ -32,13 +35,21 @@ class DispatchRules {
   static void KeyHashes(std::string_view topic, std::string_view unique_key, std::string_view keys,
                         std::vector<int32_t>* hashes);
 
+  // A further queue of a message (multi-dispatch); `topic` is a view of its properties.
   struct SideQueue {
-    std::string topic;
+    std::string_view topic;
     int32_t queue_id;
     int64_t queue_offset;
   };
-  // Further queues that a stored record enters (multi-dispatch), from its two properties; none when they do not agree.
+  // Those of a stored record, from its two properties; none when they do not agree.
   std::vector<SideQueue> SideQueues(const KnownProperties& properties, int32_t queue_id) const;
+  // Those that a message asks for, in any form, which have no offsets yet. Blank text asks for none.
+  std::vector<SideQueue> NamedQueues(std::string_view names, int32_t queue_id) const;
+  // True for the name of an LMQ queue, whose id is 0 with enableLmq.
+  static bool IsLight(std::string_view topic);
+  // The queue itself. Who opens a store without the settings of its writer makes no side queue, and keeps those that
+  // are there; null where there is none, or where the name is no topic's.
+  ConsumeQueue* Find(const SideQueue& side, ConsumeQueues* queues) const;
   bool multi_dispatch() const { return multi_dispatch_; }
 
  private:

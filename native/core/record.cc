@@ -9,7 +9,8 @@ namespace millrace {
 namespace {
 
 constexpr std::string_view kTags = "TAGS", kKeys = "KEYS", kUniqueKey = "UNIQ_KEY", kDelay = "DELAY",
-                           kMultiDispatch = "INNER_MULTI_DISPATCH", kMultiQueueOffset = "INNER_MULTI_QUEUE_OFFSET";
+                           kMultiDispatch = "INNER_MULTI_DISPATCH", kMultiQueueOffset = "INNER_MULTI_QUEUE_OFFSET",
+                           kWait = "WAIT";
 
 int PieceBytes(std::string_view name, std::string_view value) {
   return value.empty() ? 0 : static_cast<int>(name.size() + 1 + value.size());
@@ -66,6 +67,19 @@ KnownProperties ReadProperties(std::string_view encoded) {
     }
   }
   return known;
+}
+
+std::string MultiDispatchProperties(std::string_view encoded) {
+  std::string properties;
+  while (!encoded.empty()) {
+    const size_t end = encoded.find(kPropertyEnd);
+    const std::string_view piece = encoded.substr(0, end), name = piece.substr(0, piece.find(kNameEnd));
+    encoded.remove_prefix(end == std::string_view::npos ? encoded.size() : end + 1);
+    if (piece.empty() || name == kMultiQueueOffset || name == kWait) continue;
+    properties.append(piece).push_back(kPropertyEnd);
+  }
+  properties.append(kMultiQueueOffset).push_back(kNameEnd);
+  return properties;
 }
 
 int32_t JavaHash(std::string_view utf8) {

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "bytes.h"
@@ -68,6 +69,10 @@ struct KnownProperties {
 };
 // Liberal, as MessageDecoder: pieces end at 0x02, a piece needs a name and a value, a later duplicate wins.
 KnownProperties ReadProperties(std::string_view encoded);
+
+// The properties of a record that enters further queues, but for their offsets, which belong at the end: those given,
+// without offsets that are older and without WAIT, which RocketMQ leaves out here.
+std::string MultiDispatchProperties(std::string_view encoded);
 
 // Java's String.hashCode over UTF-16 of a UTF-8 string; malformed bytes count as U+FFFD.
 int32_t JavaHash(std::string_view utf8);

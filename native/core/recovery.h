@@ -102,7 +102,7 @@ class Recovery {
   // -- recovery_apply.cc
   Status WalkLog(int64_t from, int64_t to, const std::function<Status(const RecordView&, int64_t)>& visit);
   Status DispatchRecord(const RecordView& view, int64_t at, bool whole_log, bool only_gaps);
-  Status PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueUnit& unit, bool delayed,
+  Status PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueUnit& unit, bool delayed, bool own,
                  int64_t store_timestamp, bool whole_log);
   Status StateOf(ConsumeQueue* queue, QueueState** out);
   Status MinOffset(ConsumeQueue* queue, int64_t max, int64_t* min);

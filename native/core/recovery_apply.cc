@@ -7,10 +7,6 @@
 
 namespace millrace {
 
-namespace {
-bool IsExtensionAddress(int64_t tag_code) { return tag_code < INT32_MIN; }
-}  // namespace
-
 Status Recovery::WalkLog(int64_t from, int64_t to, const std::function<Status(const RecordView&, int64_t)>& visit) {
   const auto segments = in_.log->segments();
   const int64_t before = done_;
@@ -44,7 +40,7 @@ Status Recovery::StateOf(ConsumeQueue* queue, QueueState** out) {
   return FirstUnitNotBelow(queue, dispatch_from_, &found->second.cursor);
 }
 
-Status Recovery::PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueUnit& unit, bool delayed,
+Status Recovery::PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueUnit& unit, bool delayed, bool own,
                          int64_t store_timestamp, bool whole_log) {
   QueueState* state = nullptr;
   MILLRACE_RETURN_IF_ERROR(StateOf(queue, &state));
@@ -66,8 +62,10 @@ Status Recovery::PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueU
     bool there = false;
     if (queue->has_files() && queue_offset < queue->files_end())
       MILLRACE_RETURN_IF_ERROR(ReadUnit(*state, queue_offset, &old, &there));
-    const bool same_tag = old.tag_code == unit.tag_code || IsExtensionAddress(old.tag_code) ||
-                          (delayed && old.tag_code >= store_timestamp);
+    QueueExtension* const extension = queue->extension();
+    const bool same_tag = IsExtensionAddress(old.tag_code)
+                              ? !extension || extension->Holds(old.tag_code, unit.tag_code, store_timestamp, delayed)
+                              : old.tag_code == unit.tag_code || (delayed && old.tag_code >= store_timestamp);
     const bool same = there && old.log_offset == unit.log_offset && old.size == unit.size && same_tag;
     if (queue_offset > state->cursor && !whole_log)
       return MarkGap(*state, "units before " + std::to_string(queue_offset) + " are missing");
@@ -100,8 +98,12 @@ Status Recovery::PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueU
     if (!in_.read_only) MILLRACE_RETURN_IF_ERROR(queue->Prepare(1));
     queue->Put(kPreBlank);
   }
-  if (!in_.read_only) MILLRACE_RETURN_IF_ERROR(queue->Prepare(1));
-  queue->Put(unit);
+  if (!in_.read_only) MILLRACE_RETURN_IF_ERROR(own ? queue->PrepareOwn(1) : queue->Prepare(1));
+  if (own) {
+    queue->PutOwn(unit, store_timestamp);
+  } else {
+    queue->Put(unit);
+  }
   state->cursor = queue_offset + 1;
   return Status::Ok();
 }
@@ -114,16 +116,15 @@ Status Recovery::DispatchRecord(const RecordView& view, int64_t at, bool whole_l
   if (EntersQueue(view.sys_flag)) {
     ConsumeQueue* queue = in_.queues->GetOrMake(view.topic, view.queue_id);
     if (queue != nullptr && only_gaps == HasGap(queue))
-      MILLRACE_RETURN_IF_ERROR(PutUnit(queue, view.queue_offset, unit, delayed, view.store_timestamp, whole_log));
+      MILLRACE_RETURN_IF_ERROR(PutUnit(queue, view.queue_offset, unit, delayed, true, view.store_timestamp, whole_log));
     if (!properties.multi_dispatch.empty()) {
       for (const auto& side : in_.rules->SideQueues(properties, view.queue_id)) {
-        ConsumeQueue* const known = in_.queues->Get(side.topic, side.queue_id);
-        ConsumeQueue* const target =
-            known != nullptr || !in_.rules->multi_dispatch() ? known : in_.queues->GetOrMake(side.topic, side.queue_id);
+        ConsumeQueue* const target = in_.rules->Find(side, in_.queues);
         if (target == nullptr) continue;
         const QueueUnit plain{at, view.size, properties.tags.empty() ? 0 : JavaHash(properties.tags)};
         if (only_gaps == HasGap(target))
-          MILLRACE_RETURN_IF_ERROR(PutUnit(target, side.queue_offset, plain, false, 0, whole_log));
+          MILLRACE_RETURN_IF_ERROR(
+              PutUnit(target, side.queue_offset, plain, false, false, view.store_timestamp, whole_log));
       }
     }
   }

@@ -71,6 +71,7 @@ Status Recovery::Scan() {
   Status mismatch;
   size_t loaded = 0;
   for (ConsumeQueue* queue : in_.queues->All()) {
+    if (queue->extension()) MILLRACE_RETURN_IF_ERROR(queue->extension()->Load());
     Status status = queue->Load();
     if (status.ok()) {
       if (queue->has_files()) loaded++;

@@ -12,6 +12,7 @@ namespace {
 
 constexpr int64_t kDefaultSegmentBytes = int64_t{1} << 30;
 constexpr int64_t kDefaultQueueFileBytes = 6000000;
+constexpr int64_t kDefaultExtensionFileBytes = int64_t{48} << 20;
 
 CommitLog::Options LogOptions(const StoreOptions& options, const StorePaths& paths) {
   return {paths.log, paths.log_work, options.segment_bytes, !options.read_only,
@@ -23,6 +24,10 @@ ConsumeQueues::Options QueueOptions(const StoreOptions& options, const StorePath
   out.paths = paths;
   out.file_bytes = options.queue_file_bytes;
   out.writable = !options.read_only;
+  // A file that holds no unit at all makes Java leave out the extension.
+  if (options.queue_extension && out.writable &&
+      options.extension_file_bytes >= kExtensionUnitBytes + kExtensionEndBytes)
+    out.extension_bytes = options.extension_file_bytes;
   out.tail_budget_bytes = options.tail_budget_bytes;
   return out;
 }
@@ -93,6 +98,8 @@ Status Store::Open(FileSystem* files, StoreOptions options, std::shared_ptr<Stor
   if (options.segment_bytes == 0) options.segment_bytes = kDefaultSegmentBytes;
   if (options.queue_file_bytes == 0) options.queue_file_bytes = FoundLength(files, paths.queues, 2);
   if (options.queue_file_bytes == 0) options.queue_file_bytes = kDefaultQueueFileBytes;
+  if (options.extension_file_bytes == 0) options.extension_file_bytes = FoundLength(files, paths.extensions, 2);
+  if (options.extension_file_bytes == 0) options.extension_file_bytes = kDefaultExtensionFileBytes;
   options.queue_file_bytes = (options.queue_file_bytes + kUnitBytes - 1) / kUnitBytes * kUnitBytes;
 
   std::shared_ptr<Store> store(new Store(files, std::move(options), std::move(paths)));
@@ -150,6 +157,8 @@ Status Store::Recover(bool log_exists) {
     MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, paths_.log_work, true, &made));
     MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, paths_.log, true, &made));
     MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, paths_.queues, true, &made));
+    if (queues_.options().extension_bytes > 0)
+      MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, paths_.extensions, true, &made));
     MILLRACE_RETURN_IF_ERROR(queues_.Start());
     MILLRACE_RETURN_IF_ERROR(RemoveLeftovers());
     // What a Java store left behind that died between making a file and giving it its length.

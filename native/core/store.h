@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "append_buffer.h"
 #include "checkpoint.h"
 #include "commit_log.h"
 #include "consume_queue.h"
@@ -34,6 +35,8 @@ struct StoreOptions {
   std::string log_directory;                   // empty: <root>/commitlog
   int64_t segment_bytes = 0;                   // 0: as the files have it, else 1 GiB
   int64_t queue_file_bytes = 0;                // 0: as the files have it, else 6,000,000
+  bool queue_extension = false;                // enableConsumeQueueExt
+  int64_t extension_file_bytes = 0;            // 0: as the files have it, else 48 MiB
   int32_t index_slots = 0, index_entries = 0;  // 0: as the files have it, else 5 and 20 million
   bool index_enabled = true;
   bool rebuild_index = false;
@@ -63,37 +66,6 @@ struct StoreOptions {
 };
 
 enum class StoreState : int { kOpening, kOpen, kFailed, kClosing, kClosed };
-
-// Where one message went, or why it was refused.
-struct AppendOutcome {
-  Code code = Code::kOk;
-  int32_t size = 0;
-  int64_t log_offset = 0;
-  int64_t queue_offset = 0;
-  int64_t store_timestamp = 0;
-};
-
-// A thread's working memory for appends; reused, not shared.
-struct AppendBuffer {
-  // An accepted message, all of it that can be known without the append lock.
-  struct Prepared {
-    size_t message;
-    RecordSizes sizes;
-    uint32_t crc;
-    bool delayed;  // its tag code is a time, counted from the store time
-    int64_t tag_code;
-    size_t hashes_end;  // its index hashes end here, and begin where those of the one before it end
-    int64_t queue_offset;
-  };
-  std::vector<Prepared> prepared;
-  std::vector<Placement> placements;  // one each
-  std::vector<int32_t> hashes;
-};
-
-struct AppendMode {
-  bool all_or_nothing = false;  // one illegal message refuses all; the status has its index as `offset`
-  bool together = false;        // one topic, one queue, one segment
-};
 
 enum class PullStatus : int {
   kFound,
@@ -289,11 +261,22 @@ class Store {
   Status FirstSince(ConsumeQueue* queue, int64_t low, int64_t high, int64_t time, int64_t* offset) const;
   Status NearestTo(ConsumeQueue* queue, int64_t min, int64_t max, int64_t time, int64_t* offset) const;
   class PreparedRecords;
-  Status AppendPrepared(AppendBuffer* buffer, const MessageFields* messages, ConsumeQueue* const* queues,
-                        AppendMode mode, AppendOutcome* outcomes, int64_t called);
+  Status AppendPrepared(AppendBuffer* buffer, ConsumeQueue* const* queues, AppendMode mode, AppendOutcome* outcomes,
+                        int64_t called);
   void CountPull(const PullRequest& request, const PullOutcome& outcome) const;
   Status Prepare(AppendBuffer* buffer, const MessageFields* messages, size_t count, AppendMode mode,
-                 AppendOutcome* outcomes) const;
+                 AppendOutcome* outcomes);
+  Code CheckSizes(const MessageFields& message, const RecordSizes& sizes) const;
+  Status Refused(size_t message, const MessageFields& fields, const AppendOutcome& outcome, int properties) const;
+  Status GiveNumbers(AppendBuffer* buffer, ConsumeQueue* const* queues, AppendMode mode, int64_t now,
+                     AppendOutcome* outcomes) const;
+  Status CheckTogether(const AppendBuffer& buffer) const;
+  bool PrepareSides(const MessageFields& message, const KnownProperties& known, SideDispatch* side) const;
+  void MakeSideQueues(AppendBuffer* buffer);
+  Code NumberSides(AppendBuffer* buffer, size_t n) const;
+  static Status ReserveSides(const AppendBuffer& buffer);
+  static void TakeSideNumbersBack(const AppendBuffer& buffer);
+  static void PutSides(const SideDispatch& side, int64_t log_offset, int32_t size);
   Status DispatchRange(int64_t from, int64_t to, int64_t* dispatched);
   Status FinishRaw();
   Status LookAtDisk(RetentionMoment* moment);

@@ -54,6 +54,7 @@ Status Store::Backup(const std::string& directory, BackedUp* done) {
   for (const char* folder : {"millrace/cursors", "config"})
     MILLRACE_RETURN_IF_ERROR(
         CopySmallFiles(files_, paths_.root + "/" + folder, directory + "/" + folder, directory + "/millrace"));
+  for (const ConsumeQueue* queue : queues_.All()) copy->queues_.GetOrMake(queue->topic(), queue->queue_id());
   done->from = copy->log_.segments()->empty() ? min_log_offset() : copy->log_.end();
   const Status copied = CopyLogTo(copy.get(), done);
   const Status closed = copy->Close();
@@ -84,7 +85,7 @@ Status Store::CopyLogTo(Store* copy, BackedUp* done) {
   // Numbers are never given twice: a queue goes on behind its last message, though the log has none of it any more.
   std::lock_guard lock(copy->append_mutex_);
   for (const ConsumeQueue* queue : queues_.All()) {
-    ConsumeQueue* const other = copy->queues_.GetOrMake(queue->topic(), queue->queue_id());
+    ConsumeQueue* const other = copy->queues_.Get(queue->topic(), queue->queue_id());
     const int64_t begin = std::min(queue->min_offset(), queue->max_offset());
     if (other != nullptr && other->max_offset() == 0 && begin > 0 && queue->mark().max_offset <= begin)
       MILLRACE_RETURN_IF_ERROR(other->SetBounds(begin, begin));

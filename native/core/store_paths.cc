@@ -13,6 +13,7 @@ StorePaths StorePaths::Of(const std::string& root, const std::string& log) {
   // A log outside the root may lie on another file system, and a rename can't cross: its files are born beside it.
   paths.log_work = paths.log.compare(0, root.size() + 1, root + "/") == 0 ? paths.work : paths.log + ".millrace";
   paths.queues = root + "/consumequeue";
+  paths.extensions = root + "/consumequeue_ext";
   paths.index = root + "/index";
   paths.checkpoint = root + "/checkpoint";
   paths.abort = root + "/abort";

@@ -13,11 +13,12 @@ namespace millrace {
 
 struct StorePaths {
   std::string root;
-  std::string log;       // commitlog/, or where storePathCommitLog says
-  std::string log_work;  // on the log's file system
-  std::string queues;    // consumequeue/
-  std::string index;     // index/
-  std::string work;      // millrace/
+  std::string log;         // commitlog/, or where storePathCommitLog says
+  std::string log_work;    // on the log's file system
+  std::string queues;      // consumequeue/
+  std::string extensions;  // consumequeue_ext/
+  std::string index;       // index/
+  std::string work;        // millrace/
   std::string checkpoint, abort, lock, position, queue_table;
 
   static StorePaths Of(const std::string& root, const std::string& log);

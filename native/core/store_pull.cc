@@ -26,7 +26,9 @@ int64_t MemoryBytes() {
 bool SideQueueOf(const RecordView& view, const ConsumeQueue& queue, int64_t queue_offset, const DispatchRules& rules) {
   const KnownProperties properties = ReadProperties(view.properties);
   for (const auto& side : rules.SideQueues(properties, view.queue_id))
-    if (side.topic == queue.topic() && side.queue_offset == queue_offset) return true;
+    if (side.topic == queue.topic() && side.queue_offset == queue_offset &&
+        (queue.queue_id() == side.queue_id || (queue.queue_id() == 0 && DispatchRules::IsLight(side.topic))))
+      return true;
   return false;
 }
 
@@ -185,8 +187,9 @@ class PullScan {
       outcome_.next = {unit.log_offset, offset_, unit.size};
       return Status::Ok();
     }
-    const bool is_address = unit.tag_code < INT32_MIN;  // of an extension unit: the record's own tag decides
-    if (request_.tags != nullptr && !is_address &&
+    // What the address of an extension unit stands for says the record too, which is looked at anyhow.
+    const bool has_address = IsExtensionAddress(unit.tag_code);
+    if (request_.tags != nullptr && !has_address &&
         std::find(request_.tag_hashes->begin(), request_.tag_hashes->end(), static_cast<int32_t>(unit.tag_code)) ==
             request_.tag_hashes->end())
       return NothingYet(PullStatus::kNoMatchedMessage);
@@ -203,7 +206,7 @@ class PullScan {
     outcome_.would_block = NeedsRecords() && !resident_ && !Resident(unit.log_offset, unit.size);
     if (outcome_.would_block) return Status::Ok();
     const PullRange range{unit.log_offset, offset_, unit.size};
-    if (!request_.copied && request_.tags != nullptr) {
+    if (request_.tags != nullptr && (!request_.copied || has_address)) {
       bool wanted = false;
       MILLRACE_RETURN_IF_ERROR(Look(range, &wanted));
       if (!wanted) return Status::Ok();

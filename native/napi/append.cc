@@ -19,8 +19,9 @@ namespace {
 //
 //  byte  0             4       8      12        16          20     24     28     32           36      40     48
 //  in    ├ entry bytes ┼ queue ┼ flag ┼ sysFlag ┼ reconsume ┼ body ┼ tags ┼ keys ┼ properties ┼ hosts ┼ born ┼ prepared ┤ hosts, tags, keys, properties, body
-//  out   │             ┼ code  ┼ size ┼         ┼ log offset       ┼ queue offset ┼ store time         │
+//  out   │             ┼ code  ┼ size ┼ why     ┼ log offset       ┼ queue offset ┼ store time         │
 //
+// `why` is 1 where MESSAGE_ILLEGAL is said of what INNER_MULTI_DISPATCH names, 0 where it is said of a size.
 // Native byte order; a born time of NaN means the store time; an entry's length is a multiple of 8. `hosts` is the address bytes of the born host, and of the store host << 8. A body length of
 // -n - 1 means n bytes that are an argument of the call.
 // clang-format on
@@ -128,6 +129,7 @@ int64_t WriteAnswers(const Appender& appender, uint32_t* answer) {
     const AppendOutcome& outcome = appender.outcomes[i];
     Save(entry + 4, static_cast<int32_t>(outcome.code));
     Save(entry + 8, outcome.size);
+    Save(entry + 12, static_cast<int32_t>(outcome.bad_side_queue ? 1 : 0));
     Save(entry + 16, static_cast<double>(outcome.log_offset));
     Save(entry + 24, static_cast<double>(outcome.queue_offset));
     Save(entry + 32, static_cast<double>(outcome.store_timestamp));

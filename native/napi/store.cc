@@ -129,6 +129,8 @@ napi_value OpenStore(napi_env env, napi_callback_info info) {
       arguments.Option(0, "synchronousFlush", &o.synchronous_flush) &&
       arguments.Option(0, "visibleWhenDurable", &o.visible_when_durable) &&
       arguments.Option(0, "multiDispatch", &o.multi_dispatch) && arguments.Option(0, "lmq", &o.lmq) &&
+      arguments.Option(0, "queueExtension", &o.queue_extension) &&
+      arguments.Option(0, "extensionFileBytes", &o.extension_file_bytes) &&
       arguments.Option(0, "checkCrc", &o.check_crc) && ReadHost(arguments, 0, "storeHost", &o.store_host) &&
       arguments.OptionArray(0, "delayLevelsMs", &o.delay_levels_ms) &&
       arguments.Option(0, "flushIntervalMs", &o.flush.interval_ms) &&

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -51,17 +53,30 @@ inline std::string Compare(Store& store, const std::vector<Sent>& sent, size_t l
     return "messages are lost: " + std::to_string(*count) + " of " + std::to_string(least) + " acknowledged";
   // What follows from the log.
   std::map<std::pair<std::string, int32_t>, std::vector<QueueUnit>> queues;
-  std::map<std::pair<std::string, int32_t>, int64_t> gone;  // units below the log
+  std::map<std::pair<std::string, int32_t>, int64_t> gone;    // units below the log
+  std::map<int64_t, int64_t> times;                           // store times, by log offset
+  std::set<std::tuple<std::string, int32_t, int64_t>> sides;  // units that are in no extension
   std::vector<std::pair<int32_t, int64_t>> entries;
   for (size_t i = 0; i < *count; i++) {
     const auto* bytes = reinterpret_cast<const uint8_t*>(sent[i].record.data());
     const RecordView view = CheckRecord(bytes, static_cast<int64_t>(sent[i].record.size()), -1, false);
     const KnownProperties properties = ReadProperties(view.properties);
+    times[sent[i].log_offset] = view.store_timestamp;
     std::vector<QueueUnit>& units = queues[{std::string(view.topic), view.queue_id}];
     if (sent[i].queue_offset != static_cast<int64_t>(units.size())) return "a queue offset given twice or left out";
     if (sent[i].log_offset < min) gone[{std::string(view.topic), view.queue_id}]++;
     units.push_back({sent[i].log_offset, view.size,
                      store.rules().TagCode(view.topic, properties.tags, properties.delay, view.store_timestamp)});
+    for (const auto& side : store.rules().SideQueues(properties, view.queue_id)) {
+      std::vector<QueueUnit>& others = queues[{std::string(side.topic), side.queue_id}];
+      const bool again = !others.empty() && others.back().log_offset == sent[i].log_offset;
+      if (side.queue_offset != static_cast<int64_t>(others.size()) - (again ? 1 : 0))
+        return "a side queue's offset given twice or left out";
+      if (again) continue;
+      if (sent[i].log_offset < min) gone[{std::string(side.topic), side.queue_id}]++;
+      sides.insert({std::string(side.topic), side.queue_id, sent[i].log_offset});
+      others.push_back({sent[i].log_offset, view.size, properties.tags.empty() ? 0 : JavaHash(properties.tags)});
+    }
     std::vector<int32_t> hashes;
     DispatchRules::KeyHashes(view.topic, properties.unique_key, properties.keys, &hashes);
     for (const int32_t hash : hashes) entries.push_back({hash, sent[i].log_offset});
@@ -82,7 +97,13 @@ inline std::string Compare(Store& store, const std::vector<Sent>& sent, size_t l
       if (!queue->Read(offset, 32, bytes, &got).ok() || got <= 0) return "queue " + name + " can't be read";
       for (int64_t i = 0; i < got; i++, offset++) {
         const QueueUnit unit = DecodeUnit(bytes + i * kUnitBytes), &wanted = expected[static_cast<size_t>(offset)];
-        if (unit.log_offset != wanted.log_offset || unit.size != wanted.size || unit.tag_code != wanted.tag_code)
+        const bool same_code =
+            IsExtensionAddress(unit.tag_code)
+                ? queue->extension() &&
+                      queue->extension()->Holds(unit.tag_code, wanted.tag_code, times[wanted.log_offset], false)
+                : unit.tag_code == wanted.tag_code &&
+                      (!queue->extension() || sides.contains({queue->topic(), queue->queue_id(), wanted.log_offset}));
+        if (unit.log_offset != wanted.log_offset || unit.size != wanted.size || !same_code)
           return "unit " + std::to_string(offset) + " of queue " + name + " is wrong";
       }
     }

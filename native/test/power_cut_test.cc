@@ -49,6 +49,9 @@ class Run {
     options_.index_entries = 4 * options_.index_slots;
     options_.store_host = LocalHost();
     options_.synchronous_flush = lie != PowerCutFileSystem::Lie::kNone || random_() % 2 == 0;
+    options_.multi_dispatch = options_.lmq = random_() % 2 == 0;
+    options_.queue_extension = random_() % 3 == 0;
+    options_.extension_file_bytes = pick(100, 1000, 20000);
     options_.flush.interval_ms = 2;
     options_.flush.least_pages = 1;
     topics_ = static_cast<int>(pick(1, 3));
@@ -163,6 +166,14 @@ class Run {
       if (max_properties_ > 0)
         text[4] =
             "note\x01" + number + std::string(random_() % max_properties_, static_cast<char>('A' + random_() % 26));
+      if (options_.multi_dispatch && random_() % 3 == 0) {
+        if (!text[4].empty()) text[4] += kPropertyEnd;
+        text[4] += std::string("INNER_MULTI_DISPATCH") + kNameEnd;
+        for (uint64_t names = 1 + random_() % 3, n = 0; n < names; n++)
+          text[4] += (n == 0 ? "" : ",") +
+                     (random_() % 3 == 0 ? "topic-" : std::string(random_() % 2 == 0 ? "%LMQ%" : "side-")) +
+                     std::to_string(random_() % topics_);
+      }
       messages[i].topic = text[0];
       messages[i].body = text[1];
       messages[i].tags = text[2];

@@ -61,7 +61,7 @@ async function* lines(store: MessageStore, options: TailOptions): AsyncIterableI
 
 async function* upTo(store: MessageStore, topic: string, queueId: number, from: number, to: number): AsyncIterableIterator<Message> {
   for await (const message of store.messages({ topic, queueId, from })) {
-    if (message.queueOffset >= to) return
+    if ((message.queueOffsetIn(topic, queueId) as number) >= to) return
     yield message
   }
 }

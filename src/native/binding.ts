@@ -30,6 +30,8 @@ export interface NativeOpenOptions {
   visibleWhenDurable?: boolean | undefined
   multiDispatch?: boolean | undefined
   lmq?: boolean | undefined
+  queueExtension?: boolean | undefined
+  extensionFileBytes?: number | undefined
   checkCrc?: boolean | undefined
   /** Address in hex, colon, port. */
   storeHost: string

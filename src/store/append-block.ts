@@ -176,6 +176,11 @@ export class AppendBlock {
     return this.#i32[(at >> 2) + 1] as number
   }
 
+  /** Why a message is illegal: 0 its size, 1 the queues that it names. */
+  why(at: number): number {
+    return this.#i32[(at >> 2) + 3] as number
+  }
+
   size(at: number): number {
     return this.#i32[(at >> 2) + 2] as number
   }

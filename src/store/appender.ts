@@ -18,6 +18,7 @@ const MODE_ALL_OR_NOTHING = 1
 const MODE_TOGETHER = 2
 const MODE_WAIT = 4
 const RESULT_NOT_FLUSHED = 2
+const WHY_SIDE_QUEUE = 1
 /** Messages of one tick cross when they fill so much, so that the core's copy of them stays in the processor's cache. */
 const CROSS_AT_BYTES = 256 << 10
 const TRANSACTION_MASK = 0xc
@@ -213,7 +214,7 @@ export class Appender {
       const resolve = resolves[i] as Resolve
       const code = block.code(at)
       if (code !== 0) {
-        resolve(Promise.reject(refusal(code, block.size(at))))
+        resolve(Promise.reject(refusal(code, block.size(at), block.why(at))))
       } else {
         const result = this.#answer(block, at, i)
         if (!wanted || (hasty.size > 0 && hasty.has(i))) resolve(result)
@@ -321,11 +322,13 @@ function checkAtomic(messages: readonly MessageInput[]): void {
   }
 }
 
-function refusal(code: number, size: number): Error {
-  const name = binding.constants.codes[code]
-  return name === 'PROPERTIES_SIZE_EXCEEDED'
-    ? storeError('PROPERTIES_SIZE_EXCEEDED', { bytes: size })
-    : storeError('MESSAGE_ILLEGAL', { reason: `its record takes ${size} bytes, more than maxMessageSize or a segment allows` })
+function refusal(code: number, size: number, why: number): Error {
+  if (binding.constants.codes[code] === 'PROPERTIES_SIZE_EXCEEDED') return storeError('PROPERTIES_SIZE_EXCEEDED', { bytes: size })
+  const reason =
+    why === WHY_SIDE_QUEUE
+      ? "what its property INNER_MULTI_DISPATCH names are not all topics of 1 to 127 of the characters %|-_0-9a-zA-Z, joined by ','"
+      : `its record takes ${size} bytes, more than maxMessageSize or a segment allows`
+  return storeError('MESSAGE_ILLEGAL', { reason })
 }
 
 /** A host as a message id begins with it. */

@@ -75,7 +75,7 @@ export class Cursor {
     const from = this.position(topic, queueId)
     for await (const message of this.#home.store.messages(from === undefined ? options : { ...options, from })) {
       yield message
-      this.seek(topic, queueId, message.queueOffset + 1)
+      this.seek(topic, queueId, (message.queueOffsetIn(topic, queueId) as number) + 1)
     }
   }
 

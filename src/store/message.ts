@@ -26,6 +26,7 @@ import {
   topicOf,
 } from '../format/record.js'
 import { shortText } from '../format/short-text.js'
+import { sideQueueId, sideQueues } from '../format/side-queues.js'
 import { plainBody } from './plain-body.js'
 
 export class Message {
@@ -51,6 +52,17 @@ export class Message {
   /** Number of the message in its queue; 0 for prepared and rollback records, which enter none. */
   get queueOffset(): number {
     return int64(this.#bytes, this.#at + QUEUE_OFFSET_AT)
+  }
+
+  /**
+   * Number of the message in a queue that has it: its own, or a further one that it was dispatched to (INNER_MULTI_DISPATCH); undefined for any other
+   * queue. A message that was pulled from a further queue has the topic, queue id and offset of its own.
+   */
+  queueOffsetIn(topic: string, queueId: number): number | undefined {
+    if (this.queueId === queueId && this.topic === topic) return this.queueOffset
+    const isThere = (lmq: boolean): boolean => sideQueueId(topic, this.queueId, lmq) === queueId
+    if (!isThere(false) && !isThere(true)) return undefined
+    return sideQueues(this.properties).find((side) => side.topic === topic)?.queueOffset
   }
 
   /** Byte in the whole log where the record starts. */

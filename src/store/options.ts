@@ -129,6 +129,8 @@ export function checkOptions(directory: string, options: StoreOptions & FaultOpt
       visibleWhenDurable: options.visible === 'durable',
       multiDispatch: all.enableMultiDispatch,
       lmq: all.enableLmq,
+      queueExtension: all.enableConsumeQueueExt,
+      extensionFileBytes: settings.mappedFileSizeConsumeQueueExt,
       checkCrc: all.checkCRCOnRecover,
       storeHost: nativeHost(options.storeHost ?? DEFAULT_HOST),
       delayLevelsMs: parseDelayLevels(all.messageDelayLevel),

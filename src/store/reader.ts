@@ -204,7 +204,8 @@ export class Reader {
     if (result.messages.length === 0) return result
     const queue = this.#queues.of(options.topic, options.queueId, false)
     const messages = result.messages.filter((message) => {
-      const unit = binding.readUnits(this.#store, queue, message.queueOffset, 1)
+      const queueOffset = message.queueOffsetIn(options.topic, options.queueId) as number
+      const unit = binding.readUnits(this.#store, queue, queueOffset, 1)
       const tagCode = unit.length === UNIT_BYTES ? readQueueUnit(unit, 0).tagCode : 0n
       return filter.matchesTagCode(tagCode) && filter.matchesMessage(message)
     })

@@ -44,6 +44,10 @@ export class QueueChecks {
     return checks
   }
 
+  has(topic: string, queueId: number): boolean {
+    return this.#queues.has(join('consumequeue', topic, String(queueId)))
+  }
+
   expect(expected: ExpectedUnit): void {
     const folder = join('consumequeue', expected.topic, String(expected.queueId))
     let queue = this.#queues.get(folder)

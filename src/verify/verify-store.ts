@@ -12,6 +12,7 @@ import { delayLevel, parseDelayLevels } from '../format/delay-level.js'
 import { type IndexSizes, indexKeyHash } from '../format/index-file.js'
 import { splitKeys } from '../format/properties.js'
 import { propertiesOf, QUEUE_ID_AT, QUEUE_OFFSET_AT, SYS_FLAG_AT, storeTimestampOf, topicOf } from '../format/record.js'
+import { sideQueueId, sideQueues } from '../format/side-queues.js'
 import { transactionType } from '../format/sys-flag.js'
 import { SCHEDULE_TOPIC, tagCode, tagHash } from '../format/tag-code.js'
 import type { StoreSettings } from '../store/settings.js'
@@ -69,6 +70,7 @@ class Verifier {
   readonly #options: VerifyOptions
   readonly #indexSizes: IndexSizes | undefined
   readonly #indexed: boolean
+  readonly #multiDispatch: boolean
   readonly #lmq: boolean
   readonly #delayLevelsMs: readonly number[]
 
@@ -82,6 +84,7 @@ class Verifier {
         ? undefined
         : { slots: settings.maxHashSlotNum, entries: settings.maxIndexNum }
     this.#indexed = settings.messageIndexEnable
+    this.#multiDispatch = settings.enableMultiDispatch
     this.#lmq = settings.enableLmq
     this.#delayLevelsMs = parseDelayLevels(settings.messageDelayLevel)
   }
@@ -135,8 +138,7 @@ class Verifier {
       }
       if (topic === SCHEDULE_TOPIC && delayLevel(delay, this.#delayLevelsMs.length) > 0) unit.delayedSince = storeTimestamp
       queues.expect(unit)
-      for (const side of this.#sideQueues(properties, unit.queueId))
-        queues.expect({ ...unit, ...side, tagCode: BigInt(tagHash(tags)), delayedSince: undefined })
+      this.#holdSides(unit, properties, queues)
     }
     if (transaction !== 'rollback' && this.#indexed) {
       const hashes = uniqueKey === undefined ? [] : [indexKeyHash(topic, uniqueKey)]
@@ -146,18 +148,18 @@ class Verifier {
     return storeTimestamp
   }
 
-  /** Further queues of a message (multi-dispatch), from its two properties. */
-  #sideQueues(properties: Record<string, string>, queueId: number): { topic: string; queueId: number; queueOffset: number }[] {
-    const { INNER_MULTI_DISPATCH: names, INNER_MULTI_QUEUE_OFFSET: offsets } = properties
-    if (names === undefined || offsets === undefined) return []
-    const topics = names.split(',')
-    const numbers = offsets.split(',')
-    if (topics.length !== numbers.length || !numbers.every((number) => /^\d+$/.test(number))) return []
-    return topics.map((topic, i) => ({
-      topic,
-      queueId: this.#lmq && topic.startsWith('%LMQ%') ? 0 : queueId,
-      queueOffset: Number(numbers[i]),
-    }))
+  /** Its units in further queues, one in each: those that are there, and where the settings have multi-dispatch those that must be. */
+  #holdSides(unit: ExpectedUnit, properties: Record<string, string>, queues: QueueChecks): void {
+    const seen = new Set([`${unit.topic} ${unit.queueId}`])
+    for (const { topic, queueOffset } of sideQueues(properties)) {
+      // Whoever names no settings has the queues that are there.
+      const lmq = this.#lmq || (!queues.has(topic, unit.queueId) && queues.has(topic, 0))
+      const queueId = sideQueueId(topic, unit.queueId, lmq)
+      const name = `${topic} ${queueId}`
+      if (seen.has(name) || !(this.#multiDispatch || queues.has(topic, queueId))) continue
+      seen.add(name)
+      queues.expect({ ...unit, topic, queueId, queueOffset, tagCode: BigInt(tagHash(properties.TAGS)), delayedSince: undefined })
+    }
   }
 
   /** It says up to which store time everything is on disk: not more than there is. */
