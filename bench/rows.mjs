@@ -4,8 +4,11 @@
 //   work.bytes       what a trial writes (or its own `bytes`): so many page cache pages are used and given back before each
 //   trial.turns      it takes turns with the others of the work that do (turns.mjs), and the rest run after them
 //   work.rows        name, the candidate that is ours, the metric of its answer, and targets: a factor `of` a peer, or a value
+//   row.limit        the machine's, where it is another than the work's
 //   A target's `of` is a candidate's name, or the beginning of several ("java"): the best of them counts. `limit` is what the machine allows.
 import { programs } from './build.mjs'
+import { manyQueues } from './rows/queues.mjs'
+import { bigStores } from './rows/stores.mjs'
 import { core, GIB, inTurns, java, kib, limit, node, ours, plain, recordBytes } from './rows/trials.mjs'
 
 /** All works. `scale` (1 in full, less with --quick) multiplies counts, bytes and seconds. */
@@ -20,6 +23,8 @@ export function works({ scale = 1 } = {}) {
     workers(scaled, scale),
     ...[0, 1].map((cold) => recovery(cold, scaled)),
     paced(scale),
+    ...manyQueues(scaled, scale),
+    ...bigStores(scaled, scale),
     raw(scaled),
   ]
 }
