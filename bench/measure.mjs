@@ -9,6 +9,7 @@ import { need, programs, root } from './build.mjs'
 import { takeTurns } from './turns.mjs'
 
 const TRIAL_LIMIT_MS = 20 * 60_000
+const LOWER_IS_BETTER = ['ms', 'stalls', 'bytes']
 
 export const runTrial = (trial, { dir, bytes, restMs, env }) =>
   inWarmFolder({ dir, bytes: trial.bytes ?? bytes, restMs }, async () => JSON.parse(await tool(trial.command(dir), env)))
@@ -132,7 +133,7 @@ function qualifies(name, work, answers) {
 export function judge(work, row, { answers, failures, racing }) {
   const values = (name, metric = row.metric) => (answers.get(name) ?? []).map((answer) => answer?.[metric])
   const mine = values(row.ours)
-  const lower = row.unit === 'ms' || row.unit === 'stalls'
+  const lower = LOWER_IS_BETTER.includes(row.unit)
   const bestOf = (wanted) => {
     if (answers.has(wanted) && !failures.has(wanted)) return wanted
     const names = [...answers.keys()].filter(
@@ -149,7 +150,8 @@ export function judge(work, row, { answers, failures, racing }) {
     const ratios = mine.map((value, i) => (value === theirs[i] ? 1 : value / theirs[i]))
     return { ...target, peer, figure: median(theirs), ...verdict(ratios, target) }
   })
-  const limit = work.limit && bestOf(work.limit)
+  const wanted = row.limit ?? work.limit
+  const limit = wanted && bestOf(wanted)
   const judged = comparisons.filter((comparison) => bound(comparison))
   return {
     name: `${work.name}: ${row.name}`,

@@ -4,26 +4,12 @@
 //   work.bytes       what a trial writes (or its own `bytes`): so many page cache pages are used and given back before each
 //   trial.turns      it takes turns with the others of the work that do (turns.mjs), and the rest run after them
 //   work.rows        name, the candidate that is ours, the metric of its answer, and targets: a factor `of` a peer, or a value
+//   row.limit        the machine's, where it is another than the work's
 //   A target's `of` is a candidate's name, or the beginning of several ("java"): the best of them counts. `limit` is what the machine allows.
-import { join } from 'node:path'
-import { javaCommand, programs, root } from './build.mjs'
-import { TURNS } from './turns.mjs'
-
-const script = (folder, name) => join(root, 'bench', folder, `${name}.mjs`)
-const list = (args) => Object.entries(args).map(([name, value]) => `${name}=${value}`)
-
-const ours = (name, args) => ({ needs: 'ours', command: (dir) => [process.execPath, script('ours', name), `dir=${dir}`, ...list(args)] })
-const node = (name, args) => ({ needs: 'node', command: (dir) => [process.execPath, script('peers', name), `dir=${dir}`, ...list(args)] })
-/** A script that needs nothing but Node. */
-const plain = (name, args) => ({ ...node(name, args), needs: undefined })
-const core = (name, args) => ({ needs: 'core', command: (dir) => [programs.core, name, `dir=${dir}`, ...list(args)] })
-const limit = (name, args) => ({ needs: 'limit', command: (dir) => [programs.limit, name, `dir=${dir}`, ...list(args)] })
-const java = (args, more = {}) => ({ needs: 'java', command: (dir) => javaCommand([`dir=${dir}`, ...list(args)]), ...more })
-const inTurns = (make, name, args) => ({ ...make(name, { ...args, turns: TURNS }), turns: true })
-
-const GIB = 2 ** 30
-const recordBytes = (body) => body + 105
-const kib = (body) => (body === 1024 ? '1 KiB' : `${body} B`)
+import { programs } from './build.mjs'
+import { manyQueues } from './rows/queues.mjs'
+import { bigStores } from './rows/stores.mjs'
+import { core, GIB, inTurns, java, kib, limit, node, ours, plain, recordBytes } from './rows/trials.mjs'
 
 /** All works. `scale` (1 in full, less with --quick) multiplies counts, bytes and seconds. */
 export function works({ scale = 1 } = {}) {
@@ -37,6 +23,8 @@ export function works({ scale = 1 } = {}) {
     workers(scaled, scale),
     ...[0, 1].map((cold) => recovery(cold, scaled)),
     paced(scale),
+    ...manyQueues(scaled, scale),
+    ...bigStores(scaled, scale),
     raw(scaled),
   ]
 }

@@ -45,6 +45,7 @@ export function figure(value, unit) {
   if (unit === 'ns') return `${value.toFixed(0)} ns`
   if (unit === 'ms') return `${value.toFixed(3)} ms`
   if (unit === 'bytes/s') return `${(value / 1e9).toFixed(2)} GB/s`
+  if (unit === 'bytes') return value >= 2 ** 20 ? `${(value / 2 ** 20).toFixed(0)} MiB` : `${value.toFixed(0)} B`
   if (unit === 'share') return value.toFixed(2)
   if (unit === 'stalls') return `${value}`
   if (value >= 1e6) return `${(value / 1e6).toFixed(2)} M/s`

@@ -1,12 +1,15 @@
 // What ours and every Node peer append and read: the same bodies, queues, tags and keys, the same clock around them.
 // A trial is a process: `node SCRIPT.mjs key=value…`, one JSON object on standard output.
 import { createInterface } from 'node:readline'
+import { ownMemory } from './memory.mjs'
 
 /** The trial's arguments; numbers where they look like one. */
 export const options = {
   count: 1_000_000,
   body: 1024,
   keys: 0,
+  queues: 4,
+  topics: 1,
   inFlight: 1000,
   batch: 32,
   flush: 'async',
@@ -18,8 +21,10 @@ export const options = {
   ),
 }
 
-export const TOPIC = 'bench'
-export const QUEUES = 4
+export const QUEUES = options.queues
+/** Names of one length, so that all records are of one. */
+const TOPICS = options.topics === 1 ? ['bench'] : Array.from({ length: options.topics }, (_, i) => `t${`${i}`.padStart(4, '0')}`)
+export const TOPIC = TOPICS[0]
 /** Messages in a transaction or write batch of the peers, as their manuals advise. */
 export const TRANSACTION = 1000
 
@@ -36,11 +41,21 @@ export function randomBodies(bytes = options.body) {
 
 const bodies = randomBodies()
 
-/** Message number `i` as the library takes it. */
+/** Message number `i` as the library takes it: the queues in turn, each of another topic than the one before it where there are several. */
 export function message(i) {
+  const queue = i % QUEUES
+  const topic = TOPICS[queue % TOPICS.length]
+  const queueId = Math.floor(queue / TOPICS.length)
   return options.keys
-    ? { topic: TOPIC, queueId: i % QUEUES, body: bodies[i & 255], tags: 'tagA', keys: `key${i}` }
-    : { topic: TOPIC, queueId: i % QUEUES, body: bodies[i & 255], tags: 'tagA' }
+    ? { topic, queueId, body: bodies[i & 255], tags: 'tagA', keys: `key${i}` }
+    : { topic, queueId, body: bodies[i & 255], tags: 'tagA' }
+}
+
+/** Appends messages from number `from` on, a thousand a batch. */
+export async function appendAll(store, from, to) {
+  for (let i = from; i < to; i += 1000) {
+    await store.appendBatch(Array.from({ length: Math.min(1000, to - i) }, (_, j) => message(i + j)))
+  }
 }
 
 /** Bytes of message `i` in a commit log: what a plain file would take for it. */
@@ -61,12 +76,13 @@ export async function inFlight(lanes, from, to, act, take = () => {}) {
 }
 
 /**
- * Runs `append(from, to)` for a warm-up of a tenth (at least 20,000 messages where they don't cost a sync each), then for `count`, and prints the rate.
+ * Runs `append(from, to)` for a warm-up of a tenth (at least 20,000 messages where they don't cost a sync each, and one a queue), then for `count`, and
+ * prints the rate.
  * `counters` gives running sums; what they grew by in the timed part is printed too.
  */
 export async function timeAppends(append, { finish, counters = () => ({}) } = {}) {
   if (options.turns) return takeTurns(append)
-  const warmup = Math.max(options.flush === 'sync' ? 0 : 20_000, Math.floor(options.count / 10))
+  const warmup = Math.max(options.flush === 'sync' ? 0 : 20_000, QUEUES > 4 ? QUEUES : 0, Math.floor(options.count / 10))
   await append(0, warmup)
   const before = counters()
   const clock = startClock()
@@ -98,6 +114,32 @@ export async function timeReads(read) {
   do messages += await read()
   while (clock.seconds() < 2)
   printRate(messages, clock)
+}
+
+/**
+ * Appends `bytes` of records in batches, and pulls each message of the four queues soon after, 32 at a time, until the log is so large. Prints what the process
+ * has in memory that lies in no file, Node's own included: the most that a look found (one every few megabytes), and the median.
+ */
+export async function watchMemory({ appendBatch, pull }) {
+  const [pulled, roundsALook] = [32, 32]
+  const round = pulled * QUEUES
+  const rounds = Math.floor(options.bytes / recordBytes() / round)
+  const looks = []
+  const clock = startClock()
+  for (let at = 0; at < rounds; at++) {
+    for (let i = at * round; i < (at + 1) * round; i += options.batch) {
+      await appendBatch(Array.from({ length: options.batch }, (_, j) => message(i + j)))
+    }
+    for (let queueId = 0; queueId < QUEUES; queueId++) {
+      const { messages } = await pull({ topic: TOPIC, queueId, offset: at * pulled, maxMessages: pulled })
+      const whole = messages.length === pulled && messages.every(({ body }) => body.length === options.body)
+      if (!whole) throw new Error(`${messages.length} messages at ${at * pulled} of queue ${queueId}`)
+    }
+    if (at % roundsALook === 0) looks.push(ownMemory().anonymous)
+  }
+  const rate = (rounds * round) / clock.seconds()
+  looks.sort((a, b) => a - b)
+  print({ bytes: looks.at(-1), medianBytes: looks[looks.length >> 1], rate })
 }
 
 export function startClock() {

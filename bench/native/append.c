@@ -1,79 +1,9 @@
 // limit append: the bytes of an append and nothing else — V1 records with CRC, queue units, index entries — by one
 // thread. write=pwrite gathers 256 KiB of records a call; write=mapped builds them in a mapping whose pages a second
 // thread makes present ahead.
-#include "crc.h"
-#include "limit.h"
-#include "record.h"
+#include "append.h"
 
-enum {
-  QUEUES = 4,
-  UNIT = 20,
-  UNITS_HELD = 4096,
-  GATHER = 256 * 1024,
-  SLOTS = 5000000,
-  ENTRIES = 20000000,
-  AHEAD_STEP = 4 << 20,
-  AHEAD = 64 << 20
-};
-static const size_t SEGMENT = 1 << 30;
-
-static inline int32_t java_hash(int32_t seed, const char* text, size_t length) {
-  uint32_t h = (uint32_t)seed;
-  for (size_t i = 0; i < length; i++) h = h * 31 + (uint8_t)text[i];
-  return (int32_t)h;
-}
-
-struct queue {
-  int fd;
-  uint64_t next;
-  size_t held;
-  uint8_t units[UNIT * UNITS_HELD];
-};
-
-static void write_units(struct queue* queue) {
-  write_all(queue->fd, queue->units, queue->held * UNIT, (off_t)((queue->next - queue->held) * UNIT));
-  queue->held = 0;
-}
-
-// The index file, mapped whole: 5 million slots, 20 million entries.
-struct index {
-  uint8_t* base;
-  int64_t begin_ms;
-  uint32_t next;
-  uint32_t used_slots;
-};
-
-static void open_index(struct index* index, const char* dir, int number) {
-  char name[32];
-  snprintf(name, sizeof name, "index%d", number);
-  size_t bytes = 40 + 4ull * SLOTS + 20ull * ENTRIES;
-  int fd = create_file(dir, name, bytes);
-  if (index->base != NULL) munmap(index->base, bytes);
-  index->base = map_file(fd, bytes);
-  madvise(index->base, bytes, MADV_RANDOM);  // no read-ahead of holes
-  close(fd);
-  index->next = 1;
-}
-
-static inline void put_entry(struct index* index, int32_t hash, uint64_t offset, int64_t store_ms) {
-  uint32_t key = hash < 0 ? (uint32_t)-hash : (uint32_t)hash;
-  uint8_t* slot = index->base + 40 + 4ull * (key % SLOTS);
-  uint8_t* entry = index->base + 40 + 4ull * SLOTS + 20ull * index->next;
-  if (index->next == 1) {
-    index->begin_ms = store_ms;
-    put64(index->base, (uint64_t)store_ms);
-    put64(index->base + 16, offset);
-  }
-  put32(put64(put32(entry, key), offset), (uint32_t)((store_ms - index->begin_ms) / 1000));
-  uint32_t before;
-  memcpy(&before, slot, 4);
-  memcpy(entry + 16, &before, 4);
-  if (before == 0) index->used_slots++;
-  put32(slot, index->next++);
-  put64(index->base + 8, (uint64_t)store_ms);
-  put64(index->base + 24, offset);
-  put32(put32(index->base + 32, index->used_slots), index->next);
-}
+enum { GATHER = 256 * 1024, AHEAD_STEP = 4 << 20, AHEAD = 64 << 20 };
 
 // Written by the writer: how far it is. Read by the thread that makes pages present, which also makes the segments.
 struct ahead {
@@ -104,28 +34,23 @@ static void* make_present(void* argument) {
   return NULL;
 }
 
-int run_append(void) {
+struct appended append_records(void) {
   const char* dir = option("dir", NULL);
-  size_t count = (size_t)number("count", 1e6), body_bytes = (size_t)number("body", 1024);
+  size_t count = (size_t)number("count", 1e6), body_bytes = (size_t)number("body", 1024),
+         queue_count = (size_t)number("queues", QUEUES);
   bool keys = number("keys", 0) != 0, mapped = strcmp(option("write", "pwrite"), "mapped") == 0;
   if (dir == NULL) fail("append needs dir=");
   crc_prepare();
   mkdir(dir, 0777);
   uint8_t* bodies = random_bodies(body_bytes);
 
-  static struct queue queues[QUEUES];
-  for (int i = 0; i < QUEUES; i++) {
-    char name[32];
-    snprintf(name, sizeof name, "queue%d", i);
-    queues[i].fd = create_file(dir, name, 0);
-  }
+  struct queue* queues = open_queues(dir, queue_count);
   struct index index = {0};
-  int index_files = 0;
-  if (keys) open_index(&index, dir, index_files++);
+  if (keys) open_index(&index, dir);
 
   const size_t most = record_bytes(body_bytes, 0) + 64;
   const int64_t tag_code = java_hash(0, "tagA", 4);
-  const int32_t key_seed = java_hash(java_hash(0, TOPIC, TOPIC_BYTES), "#", 1);
+  const int32_t seed = key_seed();
 
   static struct ahead ahead;  // the helper looks at it until the process is gone
   ahead.dir = dir;
@@ -176,32 +101,18 @@ int run_append(void) {
     }
 
     char key[24];
-    size_t key_bytes = 0;
-    if (keys) {
-      char digits[20];
-      size_t n = 0, v = i;
-      do digits[n++] = (char)('0' + v % 10);
-      while ((v /= 10) > 0);
-      memcpy(key, "key", 3);
-      while (n > 0) key[3 + key_bytes++] = digits[--n];
-      key_bytes += 3;
-    }
+    const size_t key_bytes = keys ? put_key(key, i) : 0;
     const uint8_t* body = bodies + (i % BODIES) * body_bytes;
-    struct queue* queue = &queues[i % QUEUES];
+    struct queue* queue = &queues[i % queue_count];
     int64_t time_ms = wall_ms();
     uint32_t size = record_bytes(body_bytes, key_bytes);
 
-    struct record record = {body, body_bytes, (uint32_t)(i % QUEUES), queue->next, position, time_ms, key, key_bytes};
+    struct record record = {body, body_bytes, (uint32_t)(i % queue_count), queue->next, position, time_ms,
+                            key,  key_bytes};
     uint8_t* p = put_record(at, &record);
 
-    uint8_t* unit = queue->units + queue->held * UNIT;
-    put64(put32(put64(unit, position), size), (uint64_t)tag_code);
-    queue->next++;
-    if (++queue->held == UNITS_HELD) write_units(queue);
-    if (keys) {
-      if (index.next == ENTRIES) open_index(&index, dir, index_files++);
-      put_entry(&index, java_hash(key_seed, key, key_bytes), position, time_ms);
-    }
+    put_unit(queue, position, size, tag_code);
+    if (keys) put_entry(&index, java_hash(seed, key, key_bytes), position, time_ms);
 
     position += size;
     room -= size;
@@ -213,10 +124,15 @@ int run_append(void) {
     }
   }
   if (!mapped) write_all(fd, gather, (size_t)(at - gather), (off_t)(gather_start - segment_start));
-  for (int i = 0; i < QUEUES; i++) write_units(&queues[i]);
-  double seconds = now() - started;
-  cpu = cpu_seconds() - cpu;
-  print_rate((double)count, seconds, cpu, (double)position);
+  for (size_t i = 0; i < queue_count; i++) write_units(&queues[i]);
+  struct appended made = {count, position, now() - started, cpu_seconds() - cpu};
+  close_index(&index);
+  return made;
+}
+
+int run_append(void) {
+  struct appended made = append_records();
+  print_rate((double)made.count, made.seconds, made.cpu, (double)made.end);
   return 0;
 }
 

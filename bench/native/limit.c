@@ -1,6 +1,11 @@
 // limit NAME key=value…: what the machine allows, in plain C. Prints one JSON object.
 //
-//   append  dir= count= body= keys=0|1 write=pwrite|mapped    records, queue units, index entries of so many messages
+//   append  dir= count= body= keys=0|1 queues= write=pwrite|mapped    records, queue units, index entries of so many
+//                                         messages
+//   query   the same, queries=            messages found by their key, with nothing of log and index in memory
+//   rebuild the same                      queue units and index entries made again from the log
+//   queues  dir= count= topics= units= rest=    the folders and files of so many queues: made, written to once more and
+//                                         synced, read
 //   writers dir= count= body= threads=    the same records by several threads and without a lock
 //   sync    dir= count= body= way=extend|unwritten|zeroed|mapped|threads    one fdatasync a record
 //   stream  dir= bytes=                   so many bytes in segments, synced at the end
@@ -58,6 +63,14 @@ int create_file(const char* dir, const char* name, size_t bytes) {
   return fd;
 }
 
+int open_file(const char* dir, const char* name) {
+  char path[4096];
+  snprintf(path, sizeof path, "%s/%s", dir, name);
+  int fd = open(path, O_RDWR | O_CLOEXEC);
+  if (fd < 0) fail("open %s: %s", path, strerror(errno));
+  return fd;
+}
+
 void write_all(int fd, const void* data, size_t bytes, off_t offset) {
   const uint8_t* at = data;
   while (bytes > 0) {
@@ -102,14 +115,15 @@ int main(int argc, char** argv) {
   static const struct {
     const char* name;
     int (*run)(void);
-  } commands[] = {{"append", run_append}, {"writers", run_writers}, {"sync", run_sync},  {"stream", run_stream},
-                  {"read", run_read},     {"paced", run_paced},     {"raw", run_raw},    {"gather", run_gather},
-                  {"send", run_send},     {"receive", run_receive},
-                  {"warm", run_warm},     {"drop", run_drop},       {"check", run_check}};
+  } commands[] = {{"append", run_append},   {"query", run_query}, {"rebuild", run_rebuild}, {"queues", run_queues},
+                  {"writers", run_writers}, {"sync", run_sync},   {"stream", run_stream},   {"read", run_read},
+                  {"paced", run_paced},     {"raw", run_raw},     {"gather", run_gather},   {"send", run_send},
+                  {"receive", run_receive}, {"warm", run_warm},
+                  {"drop", run_drop},       {"check", run_check}};
   argument_count = argc;
   arguments = argv;
   for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++) {
     if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run();
   }
-  fail("usage: limit append|writers|sync|stream|read|paced|raw|gather|send|receive|warm|drop|check key=value…");
+  fail("usage: limit append|query|rebuild|queues|writers|sync|stream|read|paced|raw|gather|send|receive|warm|drop|check key=value…");
 }

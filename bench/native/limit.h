@@ -49,6 +49,7 @@ double cpu_seconds(void);
 
 // A new file of `dir`, of `bytes` length (0: empty) without blocks.
 int create_file(const char* dir, const char* name, size_t bytes);
+int open_file(const char* dir, const char* name);
 void write_all(int fd, const void* data, size_t bytes, off_t offset);
 void* map_file(int fd, size_t bytes);
 
@@ -60,7 +61,13 @@ void fill_random(uint8_t* out, size_t bytes, uint64_t seed);
 // The answer's common part: messages a second, and CPU microseconds a message.
 void print_rate(double messages, double seconds, double cpu, double bytes);
 
+// Drops the files below a folder from the page cache, or fails; they must not be mapped. Gives their number.
+size_t drop_files(const char* dir);
+
 int run_append(void);
+int run_query(void);
+int run_rebuild(void);
+int run_queues(void);
 int run_writers(void);
 int run_sync(void);
 int run_stream(void);

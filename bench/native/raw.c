@@ -154,11 +154,16 @@ static int drop_file(const char* path, const struct stat* info, int kind, struct
   return 0;
 }
 
+size_t drop_files(const char* dir) {
+  if (nftw(dir, drop_file, 16, FTW_PHYS) != 0) fail("nftw %s: %s", dir, strerror(errno));
+  if (resident_pages > 64) fail("%zu pages of %s are still in memory", resident_pages, dir);
+  return dropped_files;
+}
+
 int run_drop(void) {
   const char* dir = option("dir", NULL);
   if (dir == NULL) fail("drop needs dir=");
-  if (nftw(dir, drop_file, 16, FTW_PHYS) != 0) fail("nftw %s: %s", dir, strerror(errno));
-  if (resident_pages > 64) fail("%zu pages of %s are still in memory", resident_pages, dir);
-  printf("{\"files\":%zu,\"residentPages\":%zu}\n", dropped_files, resident_pages);
+  const size_t files = drop_files(dir);
+  printf("{\"files\":%zu,\"residentPages\":%zu}\n", files, resident_pages);
   return 0;
 }

@@ -19,6 +19,12 @@ static inline uint8_t* put64(uint8_t* at, uint64_t v) {
   v = __builtin_bswap64(v);
   return (uint8_t*)memcpy(at, &v, 8) + 8;
 }
+static inline uint32_t get32(const uint8_t* at) {
+  uint32_t v;
+  memcpy(&v, at, 4);
+  return __builtin_bswap32(v);
+}
+static inline uint64_t get64(const uint8_t* at) { return (uint64_t)get32(at) << 32 | get32(at + 4); }
 static inline uint8_t* put_text(uint8_t* at, const char* text, size_t length) {
   return (uint8_t*)memcpy(at, text, length) + length;
 }

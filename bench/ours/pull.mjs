@@ -1,12 +1,10 @@
 // Appends `count` messages, then pulls 32 at a time from first to last and again: how=ranges (where each lies) | copied (one Buffer, used again) | fresh (a
 // Buffer for each pull) | decoded.
-import { message, options, QUEUES, TOPIC, timeReads } from '../workload.mjs'
+import { appendAll, options, QUEUES, TOPIC, timeReads } from '../workload.mjs'
 import { openStore } from './open.mjs'
 
 const store = await openStore()
-for (let i = 0; i < options.count; i += 1000) {
-  await store.appendBatch(Array.from({ length: Math.min(1000, options.count - i) }, (_, j) => message(i + j)))
-}
+await appendAll(store, 0, options.count)
 
 const into = options.how === 'copied' ? Buffer.allocUnsafeSlow(256 << 10) : undefined
 const hows = {

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
-import { message, options, print, QUEUES, TOPIC } from '../workload.mjs'
+import { appendAll, message, options, print, QUEUES, TOPIC } from '../workload.mjs'
 import { MessageStore, openStore } from './open.mjs'
 
 const STOP = 0
@@ -35,7 +35,7 @@ async function main() {
   const { writers = 1, readers = 0, seconds = 1 } = options
   const counters = new Int32Array(new SharedArrayBuffer(4 * (FIRST_COUNTER + writers + readers)))
   const store = await openStore()
-  for (let i = 0; i < options.count; i += 1000) await store.appendBatch(Array.from({ length: 1000 }, (_, j) => message(i + j)))
+  await appendAll(store, 0, options.count)
 
   const arg = process.argv.slice(2)
   const workers = Array.from({ length: writers + readers }, (_, i) => {

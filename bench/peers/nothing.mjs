@@ -2,7 +2,8 @@
 // and read, and nothing is stored.
 //   how=append       a promise a message, so many in flight; a microtask settles all that wait
 //   how=appendBatch  an array of messages in, an array of results out
-import { inFlight, message, options, timeAppends } from '../workload.mjs'
+//   how=pull         the same, and a Buffer with 32 bodies in an array for each pull: what Node takes of memory
+import { inFlight, message, options, recordBytes, timeAppends, watchMemory } from '../workload.mjs'
 
 let logOffset = 0
 let refused = 0
@@ -44,5 +45,16 @@ const hows = {
   },
 }
 
-await timeAppends(hows[options.how])
+const appendBatch = async (messages) => messages.map(store)
+
+async function pull({ maxMessages }) {
+  const bytes = Buffer.alloc(maxMessages * recordBytes(), 1)
+  return {
+    messages: Array.from({ length: maxMessages }, (_, i) => ({
+      body: bytes.subarray(i * recordBytes(), i * recordBytes() + options.body),
+    })),
+  }
+}
+
+await (options.how === 'pull' ? watchMemory({ appendBatch, pull }) : timeAppends(hows[options.how]))
 if (refused > 0) throw new Error(`${refused} messages were not taken`)

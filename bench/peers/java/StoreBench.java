@@ -6,6 +6,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.IntFunction;
 import org.apache.rocketmq.common.BrokerConfig;
 import org.apache.rocketmq.common.message.MessageDecoder;
 import org.apache.rocketmq.store.DefaultMessageStore;
@@ -18,7 +19,8 @@ import org.apache.rocketmq.store.stats.BrokerStatsManager;
 
 /**
  * RocketMQ's own store, embedded: `work=append` (from so many threads, timed until queues and index have caught up), `work=stream` (the same, and
- * everything on disk) or `work=pull` (32 messages a call, no byte touched). Arguments key=value: dir, count, warmup, body, keys, threads, flush, warm.
+ * everything on disk), `work=pull` (32 messages a call, no byte touched) or `work=create` (after the warm-up the first message of each of `count` queues
+ * of `topics` topics). Arguments key=value: dir, count, warmup, body, keys, threads, flush, warm, topics.
  */
 public class StoreBench {
     private static final int QUEUES = 4;
@@ -28,6 +30,7 @@ public class StoreBench {
     private final byte[][] bodies = new byte[256][];
     private final boolean keys;
     private final int threads;
+    private final int topics;
     private DefaultMessageStore store;
 
     public static void main(String[] args) {
@@ -46,6 +49,7 @@ public class StoreBench {
         for (String arg : args) options.put(arg.substring(0, arg.indexOf('=')), arg.substring(arg.indexOf('=') + 1));
         keys = number("keys", 0) != 0;
         threads = number("threads", 1);
+        topics = number("topics", 1);
         Random random = new Random(1);
         for (int i = 0; i < bodies.length; i++) random.nextBytes(bodies[i] = new byte[number("body", 1024)]);
     }
@@ -70,7 +74,7 @@ public class StoreBench {
         String work = options.getOrDefault("work", "append");
         int warmup = number("warmup", 1_000_000);
         int count = number("count", 4_000_000);
-        append(0, warmup);
+        append(0, warmup, this::message);
         awaitDispatch();
         if (work.equals("pull")) {
             pull();
@@ -78,20 +82,20 @@ public class StoreBench {
         }
         long cpu = cpuNanos();
         long started = System.nanoTime();
-        append(warmup, warmup + count);
+        append(warmup, warmup + count, work.equals("create") ? i -> firstOf(i - warmup) : this::message);
         awaitDispatch();
         if (work.equals("stream")) while (store.flush() < store.getMaxPhyOffset()) Thread.onSpinWait();
         print(count, System.nanoTime() - started, cpuNanos() - cpu);
     }
 
-    private void append(int from, int to) throws InterruptedException {
+    private void append(int from, int to, IntFunction<MessageExtBrokerInner> message) throws InterruptedException {
         AtomicInteger next = new AtomicInteger(from);
         AtomicInteger refused = new AtomicInteger();
         Thread[] writers = new Thread[threads];
         for (int t = 0; t < threads; t++) {
             writers[t] = new Thread(() -> {
                 for (int i; (i = next.getAndIncrement()) < to; ) {
-                    if (store.putMessage(message(i)).getPutMessageStatus() != PutMessageStatus.PUT_OK) refused.incrementAndGet();
+                    if (store.putMessage(message.apply(i)).getPutMessageStatus() != PutMessageStatus.PUT_OK) refused.incrementAndGet();
                 }
             });
             writers[t].start();
@@ -112,6 +116,14 @@ public class StoreBench {
         message.setBornHost(HOST);
         message.setStoreHost(HOST);
         message.setPropertiesString(MessageDecoder.messageProperties2String(message.getProperties()));
+        return message;
+    }
+
+    /** Of a queue of its own. */
+    private MessageExtBrokerInner firstOf(int queue) {
+        MessageExtBrokerInner message = message(queue);
+        message.setTopic(String.format("t%04d", queue % topics));
+        message.setQueueId(queue / topics);
         return message;
     }
 
