@@ -9,6 +9,7 @@
 import { programs } from './build.mjs'
 import { manyQueues } from './rows/queues.mjs'
 import { bigStores } from './rows/stores.mjs'
+import { transfers } from './rows/transfer.mjs'
 import { core, GIB, inTurns, java, kib, limit, node, ours, plain, recordBytes } from './rows/trials.mjs'
 
 /** All works. `scale` (1 in full, less with --quick) multiplies counts, bytes and seconds. */
@@ -25,6 +26,7 @@ export function works({ scale = 1 } = {}) {
     paced(scale),
     ...manyQueues(scaled, scale),
     ...bigStores(scaled, scale),
+    ...transfers(scaled),
     raw(scaled),
   ]
 }
