@@ -13,15 +13,16 @@ namespace millrace {
 CommitLog::CommitLog(FileSystem* files, Options options)
     : files_(files),
       options_(std::move(options)),
-      keeper_(files, options_.work_directory, options_.segment_bytes, options_.populate_above),
+      directories_(files, options_.directories, options_.full_above),
+      keeper_(files, &directories_, options_.segment_bytes, options_.populate_above),
       segments_(std::make_shared<SegmentList>()) {}
 
 Status CommitLog::Load() {
-  std::vector<DirectoryEntry> entries;
-  MILLRACE_RETURN_IF_ERROR(files_->List(options_.directory, &entries));
+  std::vector<LogDirectories::File> entries;
+  MILLRACE_RETURN_IF_ERROR(directories_.List(&entries));
   auto segments = std::make_shared<SegmentList>();
   for (const auto& entry : entries) {
-    const std::string path = options_.directory + "/" + entry.name;
+    const std::string& path = entry.path;
     int64_t from = 0;
     if (entry.kind == DirectoryEntry::Kind::kLink)
       return Status::Error(Code::kUnsafePath, "is a symbolic link among the segments", path);
@@ -56,8 +57,8 @@ Status CommitLog::Load() {
 Status CommitLog::Refresh() {
   const auto known = segments();
   const int64_t next = known->empty() ? -1 : known->back()->end();
-  std::vector<DirectoryEntry> entries;
-  MILLRACE_RETURN_IF_ERROR(files_->List(options_.directory, &entries));
+  std::vector<LogDirectories::File> entries;
+  MILLRACE_RETURN_IF_ERROR(directories_.List(&entries));
   auto segments = std::make_shared<SegmentList>(*known);
   const auto is_there = [&](const auto& segment) {
     return std::any_of(entries.begin(), entries.end(),
@@ -68,7 +69,7 @@ Status CommitLog::Refresh() {
     int64_t from = 0;
     if (!ParseSegmentName(entry.name, &from) || from < next) continue;
     if (!segments->empty() && segments->back()->end() != from) break;
-    const std::string path = options_.directory + "/" + entry.name;
+    const std::string& path = entry.path;
     FileInfo info;
     bool exists = false;
     MILLRACE_RETURN_IF_ERROR(files_->Stat(path, &info, &exists));
@@ -165,7 +166,7 @@ Status CommitLog::EnsureSegment(int64_t from) {
   // first.
   MILLRACE_RETURN_IF_ERROR(SyncNames());
   std::shared_ptr<Segment> made;
-  MILLRACE_RETURN_IF_ERROR(keeper_.Take(from, options_.directory + "/" + SegmentName(from), &made));
+  MILLRACE_RETURN_IF_ERROR(keeper_.Take(from, &made));
   Adopt(std::move(made));
   return Status::Ok();
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "log_directories.h"
 #include "record.h"
 #include "segment.h"
 #include "segment_keeper.h"
@@ -46,12 +47,12 @@ class RecordSource {
 class CommitLog {
  public:
   struct Options {
-    std::string directory;
-    std::string work_directory;
+    std::vector<LogDirectory> directories;
     int64_t segment_bytes = 1 << 30;
     bool writable = true;
     // A faster writer's records are copied into populated pages, in bytes a second; any other write is a pwrite.
     double populate_above = SegmentKeeper::kPopulateBytesPerSecond;
+    double full_above = 1;  // a directory whose disk is fuller gets no further segment, unless all are
   };
 
   CommitLog(FileSystem* files, Options options);
@@ -71,7 +72,7 @@ class CommitLog {
   Status DeleteOldest();
 
   int64_t segment_bytes() const { return options_.segment_bytes; }
-  const std::string& directory() const { return options_.directory; }
+  const LogDirectories& directories() const { return directories_; }
   bool writable() const { return options_.writable; }
   std::shared_ptr<const SegmentList> segments() const;
   int64_t min_offset() const;
@@ -147,6 +148,7 @@ class CommitLog {
 
   FileSystem* const files_;
   const Options options_;
+  const LogDirectories directories_;
   SegmentKeeper keeper_;
 
   mutable SpinLock segments_lock_;

@@ -11,7 +11,7 @@ using platform::kLargePageBytes;
 Status CommitLog::SyncNames() {
   std::lock_guard lock(names_mutex_);
   if (names_failure_.ok() && directory_dirty_.exchange(false, std::memory_order_acq_rel))
-    names_failure_ = files_->SyncDirectory(options_.directory);
+    names_failure_ = directories_.Sync();
   return names_failure_;
 }
 

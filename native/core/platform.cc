@@ -49,6 +49,30 @@ int64_t MaxOpenFiles() {
   return limit.rlim_cur == RLIM_INFINITY ? INT32_MAX : static_cast<int64_t>(limit.rlim_cur);
 }
 
+Outlet PrepareOutlet(int fd) {
+  struct stat info;
+  if (fstat(fd, &info) != 0) return Outlet::kOther;
+  const Outlet outlet = S_ISSOCK(info.st_mode)    ? Outlet::kSocket
+                        : S_ISFIFO(info.st_mode) ? Outlet::kPipe
+                                                 : Outlet::kOther;
+  if (outlet != Outlet::kOther) fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+  return outlet;
+}
+
+int Duplicate(int fd) {
+  constexpr int kLeast = 3;
+  return fcntl(fd, F_DUPFD_CLOEXEC, kLeast);
+}
+
+int MakeWakePipe(int ends[2]) {
+  if (pipe(ends) != 0) return errno;
+  for (int i = 0; i < 2; i++) {
+    fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+    fcntl(ends[i], F_SETFL, O_NONBLOCK);
+  }
+  return 0;
+}
+
 std::string ErrorText(int error_number) {
   char text[128] = {};
 #ifdef __GLIBC__

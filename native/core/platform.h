@@ -45,6 +45,13 @@ int SyncFileSystem(int fd);
 // Bytes of a file to another descriptor, by the kernel alone. Returns an errno; EAGAIN when nothing could be sent for
 // now. macOS: to sockets only (ENOTSOCK else).
 int SendFile(int to, int fd, int64_t offset, int64_t bytes, int64_t* sent);
+// What a descriptor is that bytes are sent to; a socket or a pipe is made nonblocking, as Node has its own.
+enum class Outlet { kSocket, kPipe, kOther };
+Outlet PrepareOutlet(int fd);
+// A duplicate that programs started by this process don't inherit; -1 and errno.
+int Duplicate(int fd);
+// A pipe whose ends don't wait and are not inherited, to wake a thread that polls. Returns an errno.
+int MakeWakePipe(int ends[2]);
 // For sendmsg: no signal, no waiting; more follows at once. macOS: only no waiting.
 extern const int kSendFlags, kMoreFollows;
 

@@ -49,6 +49,7 @@ Status QueueExtension::Load() {
   const std::string directory = Directory();
   first_file_ = 0;
   last_file_ = made_to_ = -1;
+  lost_.clear();
   FileInfo info;
   bool exists = false;
   const std::string topic_directory = owner_->options().paths.extensions + "/" + *topic_;
@@ -69,9 +70,10 @@ Status QueueExtension::Load() {
                            "move it away",
                            path);
     MILLRACE_RETURN_IF_ERROR(owner_->files()->Stat(path, &info, &exists));
-    // A Java store may have died between making it and giving it its length.
-    if (exists && info.bytes == 0 && &entry == &entries.back()) {
-      empty_last_ = path;
+    // A power cut came before its length was on disk, or a Java store died before it had one: neither it nor what lies
+    // behind it is known to any checkpoint.
+    if (info.bytes == 0 || !lost_.empty()) {
+      lost_.push_back(path);
       continue;
     }
     if (info.bytes != file_bytes() || from % file_bytes() != 0)
@@ -131,8 +133,8 @@ Status QueueExtension::CutBehind(int64_t address) {
   tail_.clear();
   end_ = INT64_MAX;
   int64_t end = 0;
-  if (!empty_last_.empty()) MILLRACE_RETURN_IF_ERROR(owner_->files()->Unlink(empty_last_));
-  empty_last_.clear();
+  for (const std::string& path : lost_) MILLRACE_RETURN_IF_ERROR(owner_->files()->Unlink(path));
+  lost_.clear();
   if (IsExtensionAddress(address)) {
     uint8_t head[2];
     int64_t got = 0;

@@ -86,7 +86,7 @@ class QueueExtension {
   int64_t reserved_ = 0;                     // up to which there are blocks
   std::vector<uint8_t> tail_;                // what ends at end_ and is not in the files yet
   UnsyncedNote unsynced_;
-  std::string empty_last_;  // the path of a last file without a byte
+  std::vector<std::string> lost_;  // files that are as good as not there
 };
 
 }  // namespace millrace

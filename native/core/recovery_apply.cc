@@ -62,10 +62,13 @@ Status Recovery::PutUnit(ConsumeQueue* queue, int64_t queue_offset, const QueueU
     bool there = false;
     if (queue->has_files() && queue_offset < queue->files_end())
       MILLRACE_RETURN_IF_ERROR(ReadUnit(*state, queue_offset, &old, &there));
-    QueueExtension* const extension = queue->extension();
-    const bool same_tag = IsExtensionAddress(old.tag_code)
-                              ? !extension || extension->Holds(old.tag_code, unit.tag_code, store_timestamp, delayed)
-                              : old.tag_code == unit.tag_code || (delayed && old.tag_code >= store_timestamp);
+    QueueExtension* const extension = own ? queue->extension() : nullptr;
+    bool same_tag = old.tag_code == unit.tag_code || (delayed && old.tag_code >= store_timestamp);
+    if (IsExtensionAddress(old.tag_code)) {
+      same_tag = !extension || extension->Holds(old.tag_code, unit.tag_code, store_timestamp, delayed);
+    } else if (extension && in_.has_position) {
+      same_tag = false;  // millrace put an address, which is off the disk, or had no extension then
+    }
     const bool same = there && old.log_offset == unit.log_offset && old.size == unit.size && same_tag;
     if (queue_offset > state->cursor && !whole_log)
       return MarkGap(*state, "units before " + std::to_string(queue_offset) + " are missing");

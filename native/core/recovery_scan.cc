@@ -93,7 +93,7 @@ Status Recovery::Scan() {
     if (in_.has_position && in_.position.synced > 0 && in_.on_corruption == OnCorruption::kRefuse)
       return Status::Error(Code::kCorruptLog,
                            "the log has no segment, and was on disk up to " + std::to_string(in_.position.synced),
-                           in_.log->directory(), 0);
+                           in_.log->directories().first(), 0);
     end_ = dispatch_from_ = 0;
     whole_log_ = true;
     return Status::Ok();
@@ -222,7 +222,7 @@ Status Recovery::DecideDamage(int64_t end, Found found, int64_t last_timestamp) 
   }
   const std::string what = report_.torn_reason.empty() ? std::string(FoundName(found)) : report_.torn_reason;
   report_.torn_reason.clear();
-  const std::string where = segment ? segment->path() : in_.log->directory();
+  const std::string where = segment ? segment->path() : in_.log->directories().first();
   if (corrupt) {
     if (in_.on_corruption == OnCorruption::kRefuse) {
       Status status = Status::Error(Code::kCorruptLog,

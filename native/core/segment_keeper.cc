@@ -49,10 +49,10 @@ int64_t PopulateWindow(double bytes_per_second) {
 
 }  // namespace
 
-SegmentKeeper::SegmentKeeper(FileSystem* files, std::string work_directory, int64_t segment_bytes,
+SegmentKeeper::SegmentKeeper(FileSystem* files, const LogDirectories* directories, int64_t segment_bytes,
                              double populate_above, std::chrono::milliseconds rest)
     : files_(files),
-      work_directory_(std::move(work_directory)),
+      directories_(directories),
       segment_bytes_(segment_bytes),
       populate_above_(populate_above),
       rest_(rest) {}
@@ -96,8 +96,8 @@ void SegmentKeeper::Follow(const std::shared_ptr<Segment>& segment, int64_t file
   written_.store(file_offset, std::memory_order_release);
 }
 
-Status SegmentKeeper::Make(int64_t reserve_bytes, std::shared_ptr<Segment>* out) {
-  const std::string path = work_directory_ + "/segment-" + std::to_string(made_++);
+Status SegmentKeeper::Make(const LogDirectory& directory, int64_t reserve_bytes, std::shared_ptr<Segment>* out) {
+  const std::string path = directory.birth + "/segment-" + std::to_string(made_++);
   int fd = -1;
   MILLRACE_RETURN_IF_ERROR(files_->Unlink(path));
   Status status = files_->Open(path, OpenMode::kCreateNew, &fd);
@@ -122,7 +122,9 @@ Status SegmentKeeper::Make(int64_t reserve_bytes, std::shared_ptr<Segment>* out)
   return status.At(path);
 }
 
-Status SegmentKeeper::Take(int64_t from, const std::string& path, std::shared_ptr<Segment>* out) {
+Status SegmentKeeper::Take(int64_t from, std::shared_ptr<Segment>* out) {
+  const LogDirectory& directory = directories_->For(from / segment_bytes_);
+  const std::string path = directory.path + "/" + SegmentName(from);
   std::lock_guard lock(making_);
   std::shared_ptr<Segment> segment;
   if (!next_.empty()) {
@@ -130,7 +132,12 @@ Status SegmentKeeper::Take(int64_t from, const std::string& path, std::shared_pt
     segment = std::move(next_.front()->segment);
     next_.pop_front();
   }
-  if (!segment) MILLRACE_RETURN_IF_ERROR(Make(0, &segment));
+  // A disk that has filled up meanwhile has moved it to another directory, which a rename may not reach.
+  if (segment && segment->path().substr(0, segment->path().rfind('/')) != directory.birth) {
+    MILLRACE_RETURN_IF_ERROR(files_->Unlink(segment->path()));
+    segment.reset();
+  }
+  if (!segment) MILLRACE_RETURN_IF_ERROR(Make(directory, 0, &segment));
   Status status = files_->Rename(segment->path(), path);
   if (!status.ok()) {
     (void)files_->Unlink(segment->path());
@@ -143,7 +150,7 @@ Status SegmentKeeper::Take(int64_t from, const std::string& path, std::shared_pt
 }
 
 // With `left` bytes of the segment.
-void SegmentKeeper::MakeNext(int64_t left) {
+void SegmentKeeper::MakeNext(const Segment& segment, int64_t left) {
   const auto needed = static_cast<int64_t>(lasting_bytes_per_second_ * kReserveSeconds);
   if (left >= std::max(std::min(kNextAheadBytes, segment_bytes_ / 2), needed)) return;
   std::lock_guard lock(making_);
@@ -151,10 +158,13 @@ void SegmentKeeper::MakeNext(int64_t left) {
   if (next_.size() >= (fast ? kMaxNext : 1)) return;
   const bool whole = lasting_bytes_per_second_ * kWholeSeconds >= static_cast<double>(segment_bytes_);
   auto next = std::make_unique<Making>();
-  const Status started = next->thread.Start([this, making = next.get(), reserve_bytes = whole ? segment_bytes_ : 0] {
-    platform::NameThread("mr-segment");
-    (void)Make(reserve_bytes, &making->segment);  // the writer that takes it tries again, and reports
-  });
+  const int64_t number = segment.end() / segment_bytes_ + static_cast<int64_t>(next_.size());
+  const Status started =
+      next->thread.Start([this, number, making = next.get(), reserve_bytes = whole ? segment_bytes_ : 0] {
+        platform::NameThread("mr-segment");
+        (void)Make(directories_->For(number), reserve_bytes,
+                   &making->segment);  // the writer that takes it tries again, and reports
+      });
   if (started.ok()) next_.push_back(std::move(next));
 }
 
@@ -165,7 +175,7 @@ bool SegmentKeeper::WorkAhead(Segment& segment) {
   const int64_t target = std::min(segment.bytes(), written + window);
   // A full disk is the writer's to report: it asks for its own record's blocks and gets the error.
   if (!segment.ReserveUpTo(std::min(segment.bytes(), written + std::max(window, reserve))).ok()) return false;
-  MakeNext(segment.bytes() - written);
+  MakeNext(segment, segment.bytes() - written);
   if (!populating_.load(std::memory_order_relaxed)) return false;
   int64_t from = segment.populated_to.load(std::memory_order_relaxed);
   if (from < written) {

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <string>
 
+#include "log_directories.h"
 #include "segment.h"
 #include "thread.h"
 
@@ -27,18 +28,18 @@ class SegmentKeeper {
   // Only disk is reserved: for synchronous flush, where every sync would protect the pages again.
   static constexpr double kNeverPopulate = std::numeric_limits<double>::infinity();
 
-  // `work_directory` is where segments are born. Pages are made for a writer of more than `populate_above` bytes a
-  // second. One that has rested for `rest` has no segments made ahead any more.
-  SegmentKeeper(FileSystem* files, std::string work_directory, int64_t segment_bytes, double populate_above,
+  // `directories` know where segments are born, and outlive the keeper. Pages are made for a writer of more than
+  // `populate_above` bytes a second. One that has rested for `rest` has no segments made ahead any more.
+  SegmentKeeper(FileSystem* files, const LogDirectories* directories, int64_t segment_bytes, double populate_above,
                 std::chrono::milliseconds rest = std::chrono::seconds(10));
   ~SegmentKeeper() { Stop(); }
 
   Status Start();
   void Stop();
 
-  // A new segment at log offset `from`, renamed to `path`; the one made ahead if it is ready, else made here. The
-  // caller owns the directory's sync.
-  Status Take(int64_t from, const std::string& path, std::shared_ptr<Segment>* out);
+  // A new segment at log offset `from`, in its directory; the one made ahead if it is ready, else made here. The caller
+  // owns the directory's sync.
+  Status Take(int64_t from, std::shared_ptr<Segment>* out);
 
   // The writer tells where it is, under the append lock: which segment, up to which byte of it.
   void Follow(const std::shared_ptr<Segment>& segment, int64_t file_offset);
@@ -59,17 +60,17 @@ class SegmentKeeper {
 
   void Run();
   void Wake();
-  Status Make(int64_t reserve_bytes, std::shared_ptr<Segment>* out);
+  Status Make(const LogDirectory& directory, int64_t reserve_bytes, std::shared_ptr<Segment>* out);
   // Zeros for [from, to) but for the page that `from` lies inside, which holds something already; all of it mapped.
   // False where that can't be.
   bool Fill(Segment& segment, int64_t from, int64_t to);
-  void MakeNext(int64_t left);
+  void MakeNext(const Segment& segment, int64_t left);
   void RemoveNext();
   // True when something was done and there may be more.
   bool WorkAhead(Segment& segment);
 
   FileSystem* const files_;
-  const std::string work_directory_;
+  const LogDirectories* const directories_;
   const int64_t segment_bytes_;
   const double populate_above_;
   const std::chrono::milliseconds rest_;

@@ -1,6 +1,5 @@
 #include "sender.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -34,11 +33,7 @@ Status Sender::Open(int fd, int64_t stall_ms, uint64_t* target) {
   const auto opened = std::make_shared<Target>(next_target_++, fd, stall_ms);
   if (wake_read_ < 0) {
     int ends[2];
-    if (pipe(ends) != 0) return Status::System("pipe", {}, errno);
-    for (const int end : ends) {
-      fcntl(end, F_SETFD, FD_CLOEXEC);
-      fcntl(end, F_SETFL, O_NONBLOCK);
-    }
+    if (const int error = platform::MakeWakePipe(ends); error != 0) return Status::System("pipe", {}, error);
     wake_read_ = ends[0];
     wake_write_ = ends[1];
   }

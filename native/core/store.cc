@@ -15,8 +15,9 @@ constexpr int64_t kDefaultQueueFileBytes = 6000000;
 constexpr int64_t kDefaultExtensionFileBytes = int64_t{48} << 20;
 
 CommitLog::Options LogOptions(const StoreOptions& options, const StorePaths& paths) {
-  return {paths.log, paths.log_work, options.segment_bytes, !options.read_only,
-          options.synchronous_flush ? SegmentKeeper::kNeverPopulate : SegmentKeeper::kPopulateBytesPerSecond};
+  return {paths.logs, options.segment_bytes, !options.read_only,
+          options.synchronous_flush ? SegmentKeeper::kNeverPopulate : SegmentKeeper::kPopulateBytesPerSecond,
+          options.retention.clean_forcibly_above};
 }
 
 ConsumeQueues::Options QueueOptions(const StoreOptions& options, const StorePaths& paths) {
@@ -70,15 +71,18 @@ Status Store::Open(FileSystem* files, StoreOptions options, std::shared_ptr<Stor
   while (options.root.size() > 1 && options.root.back() == '/') options.root.pop_back();
   options.flush.synchronous = options.synchronous_flush;
   if (!options.aside.empty()) options.rebuild_index = true;
-  StorePaths paths = StorePaths::Of(options.root, options.log_directory);
+  StorePaths paths = StorePaths::Of(options.root, options.log_directories, options.read_only_log_directories);
   bool exists = false;
   FileInfo info;
   MILLRACE_RETURN_IF_ERROR(files->Stat(options.root, &info, &exists));
   if (!exists && options.read_only) return Status::Error(Code::kNoStore, "there is no such directory", options.root);
   if (!exists) MILLRACE_RETURN_IF_ERROR(MakeFolders(files, options.root));
   bool log_exists = false;
-  MILLRACE_RETURN_IF_ERROR(CheckFolder(files, paths.log, false, &log_exists));
-  if (!log_exists && options.read_only) return Status::Error(Code::kNoStore, "holds no commit log", paths.log);
+  const LogDirectories logs(files, paths.logs, 1);
+  MILLRACE_RETURN_IF_ERROR(logs.Exist(&log_exists));
+  if (!options.read_only && logs.Births().empty())
+    return Status::Error(Code::kInvalidArgument, "the log has no directory that segments may be made in", logs.first());
+  if (!log_exists && options.read_only) return Status::Error(Code::kNoStore, "holds no commit log", logs.first());
 
   std::vector<DirectoryEntry> entries;
   MILLRACE_RETURN_IF_ERROR(files->List(options.root, &entries));
@@ -94,7 +98,7 @@ Status Store::Open(FileSystem* files, StoreOptions options, std::shared_ptr<Stor
     MILLRACE_RETURN_IF_ERROR(lock->Take(files, paths.lock, options.root));
   }
 
-  if (options.segment_bytes == 0) options.segment_bytes = log_exists ? FoundLength(files, paths.log, 0) : 0;
+  if (options.segment_bytes == 0) options.segment_bytes = log_exists ? logs.SegmentLength() : 0;
   if (options.segment_bytes == 0) options.segment_bytes = kDefaultSegmentBytes;
   if (options.queue_file_bytes == 0) options.queue_file_bytes = FoundLength(files, paths.queues, 2);
   if (options.queue_file_bytes == 0) options.queue_file_bytes = kDefaultQueueFileBytes;
@@ -152,10 +156,8 @@ Status Store::Recover(bool log_exists) {
 
   if (!read_only_) {
     bool made = false;
-    MILLRACE_RETURN_IF_ERROR(MakeFolders(files_, paths_.log));
     MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, paths_.work, true, &made));
-    MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, paths_.log_work, true, &made));
-    MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, paths_.log, true, &made));
+    MILLRACE_RETURN_IF_ERROR(log_.directories().Make());
     MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, paths_.queues, true, &made));
     if (queues_.options().extension_bytes > 0)
       MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, paths_.extensions, true, &made));
@@ -219,7 +221,10 @@ Status Store::Recover(bool log_exists) {
 }
 
 Status Store::RemoveLeftovers() {
-  for (const std::string& directory : {paths_.work, paths_.log_work}) {
+  std::vector<std::string> directories = log_.directories().Births();
+  if (std::find(directories.begin(), directories.end(), paths_.work) == directories.end())
+    directories.push_back(paths_.work);
+  for (const std::string& directory : directories) {
     std::vector<DirectoryEntry> entries;
     MILLRACE_RETURN_IF_ERROR(files_->List(directory, &entries));
     for (const auto& entry : entries) {
@@ -229,7 +234,6 @@ Status Store::RemoveLeftovers() {
       MILLRACE_RETURN_IF_ERROR(files_->Unlink(path));
       report_.leftovers.push_back(path);
     }
-    if (paths_.work == paths_.log_work) break;
   }
   return Status::Ok();
 }

@@ -32,12 +32,13 @@ namespace millrace {
 
 struct StoreOptions {
   std::string root;
-  std::string log_directory;                   // empty: <root>/commitlog
-  int64_t segment_bytes = 0;                   // 0: as the files have it, else 1 GiB
-  int64_t queue_file_bytes = 0;                // 0: as the files have it, else 6,000,000
-  bool queue_extension = false;                // enableConsumeQueueExt
-  int64_t extension_file_bytes = 0;            // 0: as the files have it, else 48 MiB
-  int32_t index_slots = 0, index_entries = 0;  // 0: as the files have it, else 5 and 20 million
+  std::vector<std::string> log_directories;            // none: <root>/commitlog; in the order in which they take turns
+  std::vector<std::string> read_only_log_directories;  // hold segments too, and get no further ones
+  int64_t segment_bytes = 0;                           // 0: as the files have it, else 1 GiB
+  int64_t queue_file_bytes = 0;                        // 0: as the files have it, else 6,000,000
+  bool queue_extension = false;                        // enableConsumeQueueExt
+  int64_t extension_file_bytes = 0;                    // 0: as the files have it, else 48 MiB
+  int32_t index_slots = 0, index_entries = 0;          // 0: as the files have it, else 5 and 20 million
   bool index_enabled = true;
   bool rebuild_index = false;
   // Not empty: queues and index are moved into this new folder, on the same file system, and made again from the log.

@@ -38,7 +38,8 @@ Status Store::Backup(const std::string& directory, BackedUp* done) {
   if (directory.empty()) return Status::Error(Code::kInvalidArgument, "a backup needs a directory");
   StoreOptions options = options_;
   options.root = directory;
-  options.log_directory.clear();
+  options.log_directories.clear();
+  options.read_only_log_directories.clear();
   options.aside.clear();
   options.segment_bytes = log_.segment_bytes();
   options.index_slots = index_.sizes().slots;
@@ -98,7 +99,7 @@ Status Store::CopyLogTo(Store* copy, BackedUp* done) {
 // another store is left as it is.
 Status Store::CheckBelongs(StoreOptions options) const {
   bool exists = false;
-  MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, StorePaths::Of(options.root, {}).log, false, &exists));
+  MILLRACE_RETURN_IF_ERROR(LogDirectories(files_, StorePaths::Of(options.root).logs, 1).Exist(&exists));
   if (!exists) return Status::Ok();
   options.read_only = true;
   std::shared_ptr<Store> other;

@@ -5,13 +5,23 @@
 
 namespace millrace {
 
-StorePaths StorePaths::Of(const std::string& root, const std::string& log) {
+StorePaths StorePaths::Of(const std::string& root, const std::vector<std::string>& logs,
+                          const std::vector<std::string>& read_only_logs) {
   StorePaths paths;
   paths.root = root;
-  paths.log = log.empty() ? root + "/commitlog" : log;
   paths.work = root + "/millrace";
-  // A log outside the root may lie on another file system, and a rename can't cross: its files are born beside it.
-  paths.log_work = paths.log.compare(0, root.size() + 1, root + "/") == 0 ? paths.work : paths.log + ".millrace";
+  const auto has = [](const std::vector<std::string>& list, const std::string& path) {
+    return std::find(list.begin(), list.end(), path) != list.end();
+  };
+  const auto add = [&](const std::string& path, bool read_only) {
+    // A log outside the root may lie on another file system, and a rename can't cross: its files are born beside it.
+    const bool inside = path.compare(0, root.size() + 1, root + "/") == 0;
+    paths.logs.push_back({path, inside ? paths.work : path + ".millrace", read_only});
+  };
+  for (const std::string& path : logs) add(path, has(read_only_logs, path));
+  if (logs.empty()) add(root + "/commitlog", has(read_only_logs, root + "/commitlog"));
+  for (const std::string& path : read_only_logs)
+    if (!has(logs, path) && !(logs.empty() && path == root + "/commitlog")) add(path, true);
   paths.queues = root + "/consumequeue";
   paths.extensions = root + "/consumequeue_ext";
   paths.index = root + "/index";
@@ -76,6 +86,14 @@ Status CheckFolder(FileSystem* files, const std::string& path, bool make, bool* 
   MILLRACE_RETURN_IF_ERROR(files->MakeDirectory(path));
   *exists = true;
   return Status::Ok();
+}
+
+double DiskUsed(FileSystem* files, const std::string& path) {
+  DiskUse use;
+  if (!files->AskDiskUse(path, &use).ok() || use.used + use.available <= 0) return -1;
+  const int64_t whole = use.used + use.available;
+  const int64_t percent = (100 * use.used + whole - 1) / whole;
+  return static_cast<double>(percent) / 100;
 }
 
 int64_t FoundLength(FileSystem* files, const std::string& directory, int depth) {

@@ -1,27 +1,35 @@
-// Where everything of a store lies, and the names of its files. `work` and `log_work` are millrace's own folders, where
-// files are born.
+// Where everything of a store lies, and the names of its files. `work` and each log directory's `birth` are millrace's
+// own folders, where files are born.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "file_system.h"
 #include "status.h"
 
 namespace millrace {
 
+struct LogDirectory {
+  std::string path;
+  std::string birth;       // on the same file system
+  bool read_only = false;  // its segments are read, and deleted when they are old; none is made there
+};
+
 struct StorePaths {
   std::string root;
-  std::string log;         // commitlog/, or where storePathCommitLog says
-  std::string log_work;    // on the log's file system
-  std::string queues;      // consumequeue/
-  std::string extensions;  // consumequeue_ext/
-  std::string index;       // index/
-  std::string work;        // millrace/
+  std::vector<LogDirectory> logs;  // commitlog/, or where storePathCommitLog and readOnlyCommitLogStorePaths say
+  std::string queues;              // consumequeue/
+  std::string extensions;          // consumequeue_ext/
+  std::string index;               // index/
+  std::string work;                // millrace/
   std::string checkpoint, abort, lock, position, queue_table;
 
-  static StorePaths Of(const std::string& root, const std::string& log);
+  // Without any directory of a log it is commitlog/. One that is in both lists is read-only.
+  static StorePaths Of(const std::string& root, const std::vector<std::string>& logs = {},
+                       const std::vector<std::string>& read_only_logs = {});
 };
 
 // Twenty digits, as Java names a segment by its first byte.
@@ -38,6 +46,10 @@ Status MakeFolders(FileSystem* files, const std::string& path);
 
 // Refuses a symbolic link, or a file where a folder belongs; makes the folder where it is missing and `make` is set.
 Status CheckFolder(FileSystem* files, const std::string& path, bool make, bool* exists);
+
+// How full the disk is that a path lies on, 0 to 1, rounded up to a whole percent, as RocketMQ compares it; -1: not
+// known.
+double DiskUsed(FileSystem* files, const std::string& path);
 
 // The length of the first file with a segment's name in `directory`, or `depth` folders below it; 0 when there is none.
 // Nothing is judged here: loading does that.

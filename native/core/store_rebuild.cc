@@ -41,8 +41,8 @@ Status Store::SetAside(Recovery* recovery, QueueTable table, Checkpoint checkpoi
 
   queues_.descriptors().Clear();
   MILLRACE_RETURN_IF_ERROR(MakeFolders(files_, options_.aside));
-  // The queues' extensions, if Java made some, mean nothing without their units.
-  for (const auto& path : {paths_.queues, paths_.root + "/consumequeue_ext", paths_.index}) {
+  // The queues' extensions mean nothing without their units.
+  for (const auto& path : {paths_.queues, paths_.extensions, paths_.index}) {
     if (path == paths_.index && !index_.enabled()) continue;
     FileInfo info;
     bool exists = false;
@@ -55,6 +55,8 @@ Status Store::SetAside(Recovery* recovery, QueueTable table, Checkpoint checkpoi
   }
   bool made = false;
   MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, paths_.queues, true, &made));
+  if (queues_.options().extension_bytes > 0)
+    MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, paths_.extensions, true, &made));
   MILLRACE_RETURN_IF_ERROR(files_->SyncDirectory(options_.aside));
   MILLRACE_RETURN_IF_ERROR(files_->SyncDirectory(paths_.root));
   report_.changed = true;

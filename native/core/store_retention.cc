@@ -9,22 +9,13 @@ namespace {
 
 std::string FolderOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
-// Rounded up to a whole percent, as RocketMQ compares it.
-double UsedOf(FileSystem* files, const std::string& path) {
-  DiskUse use;
-  if (!files->AskDiskUse(path, &use).ok() || use.used + use.available <= 0) return -1;
-  const int64_t whole = use.used + use.available;
-  const int64_t percent = (100 * use.used + whole - 1) / whole;
-  return static_cast<double>(percent) / 100;
-}
-
 }  // namespace
 
 Status Store::LookAtDisk(RetentionMoment* moment) {
   moment->now_ms = options_.retention_clock.now_ms();
   moment->hour = options_.retention_clock.hour(moment->now_ms);
-  moment->log_disk_used = UsedOf(files_, paths_.log);
-  moment->queue_disk_used = UsedOf(files_, paths_.queues);
+  moment->log_disk_used = log_.directories().LeastUsed();
+  moment->queue_disk_used = DiskUsed(files_, paths_.queues);
   disk_full_.store(IsDiskFull(options_.retention, *moment), std::memory_order_relaxed);
   const auto segments = log_.segments();
   moment->log_bytes = static_cast<int64_t>(segments->size()) * log_.segment_bytes();

@@ -1,8 +1,6 @@
 #include "transfer.h"
 
-#include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -24,12 +22,7 @@ int64_t TransferItem::bytes() const {
   return sum;
 }
 
-Transfer::Transfer(int fd) : fd_(fd) {
-  struct stat info;
-  if (fstat(fd_, &info) != 0) return;
-  is_socket_ = S_ISSOCK(info.st_mode);
-  if (is_socket_ || S_ISFIFO(info.st_mode)) fcntl(fd_, F_SETFL, fcntl(fd_, F_GETFL) | O_NONBLOCK);
-}
+Transfer::Transfer(int fd) : fd_(fd), is_socket_(platform::PrepareOutlet(fd) == platform::Outlet::kSocket) {}
 
 Transfer::~Transfer() {
   Clear();

@@ -65,7 +65,8 @@ class Transfer {
   Status Failed(const char* call, int error_number) const;
 
   const int fd_;
-  bool is_socket_ = false, can_sendfile_ = true;
+  const bool is_socket_;
+  bool can_sendfile_ = true;
   std::deque<TransferItem> items_;
   int64_t bytes_ = 0;
   int64_t done_ = 0;  // bytes of the first item that are out

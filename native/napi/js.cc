@@ -151,6 +151,22 @@ bool Arguments::OptionArray(size_t i, const char* name, std::vector<int64_t>* ou
   return true;
 }
 
+bool Arguments::OptionStrings(size_t i, const char* name, std::vector<std::string>* out) const {
+  napi_value value;
+  napi_valuetype type;
+  if (!Property(i, name, &value, &type)) return false;
+  if (type == napi_undefined) return true;
+  uint32_t length = 0;
+  if (napi_get_array_length(env_, value, &length) != napi_ok) return false;
+  for (uint32_t n = 0; n < length; n++) {
+    napi_value item;
+    std::string text;
+    if (napi_get_element(env_, value, n, &item) != napi_ok || !ReadString(env_, item, &text)) return false;
+    out->push_back(std::move(text));
+  }
+  return true;
+}
+
 void Export(napi_env env, napi_value exports, const char* name, napi_callback callback) {
   napi_value function = nullptr;
   napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function);

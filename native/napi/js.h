@@ -89,6 +89,7 @@ class Arguments {
   bool Option(size_t i, const char* name, int32_t* out) const;
   bool Option(size_t i, const char* name, bool* out) const;
   bool Option(size_t i, const char* name, std::string* out) const;
+  bool OptionStrings(size_t i, const char* name, std::vector<std::string>* out) const;
   bool OptionArray(size_t i, const char* name, std::vector<int64_t>* out) const;
 
  private:

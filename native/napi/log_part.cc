@@ -84,8 +84,8 @@ class LogPart : public Part {
     int64_t bytes = options().file_bytes;
     if (bytes == 0) bytes = FoundLength(files(), options().path, 0);
     if (bytes == 0) bytes = kDefaultSegmentBytes;
-    log_ = std::make_unique<CommitLog>(files(),
-                                       CommitLog::Options{options().path, options().work, bytes, !options().read_only});
+    log_ = std::make_unique<CommitLog>(
+        files(), CommitLog::Options{{{options().path, options().work}}, bytes, !options().read_only});
     MILLRACE_RETURN_IF_ERROR(log_->Load());
     const auto segments = log_->segments();
     int64_t end = 0;

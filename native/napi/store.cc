@@ -120,7 +120,8 @@ napi_value OpenStore(napi_env env, napi_callback_info info) {
   int32_t on_corruption = 0;
   std::string faults;
   const bool read =
-      arguments.Option(0, "root", &o.root) && arguments.Option(0, "logDirectory", &o.log_directory) &&
+      arguments.Option(0, "root", &o.root) && arguments.OptionStrings(0, "logDirectories", &o.log_directories) &&
+      arguments.OptionStrings(0, "readOnlyLogDirectories", &o.read_only_log_directories) &&
       arguments.Option(0, "segmentBytes", &o.segment_bytes) &&
       arguments.Option(0, "queueFileBytes", &o.queue_file_bytes) && arguments.Option(0, "indexSlots", &o.index_slots) &&
       arguments.Option(0, "indexEntries", &o.index_entries) && arguments.Option(0, "indexEnabled", &o.index_enabled) &&

@@ -1,9 +1,7 @@
 // Transfer: heads and ranges of the log to sockets and other descriptors.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
 
+#include "../core/platform.h"
 #include "../core/sender.h"
 #include "exports.h"
 
@@ -76,7 +74,7 @@ napi_value OpenTarget(napi_env env, napi_callback_info info) {
   int64_t fd = -1, stall_ms = 0;
   if (transfers == nullptr || !arguments.Integer(0, &fd) || !arguments.Integer(1, &stall_ms))
     return ThrowArgument(env, "openTarget takes a descriptor and a time");
-  const int own = fcntl(static_cast<int>(fd), F_DUPFD_CLOEXEC, 3);
+  const int own = platform::Duplicate(static_cast<int>(fd));
   if (own < 0) return Throw(env, Status::System("dup", {}, errno));
   uint64_t target = 0;
   const Status status = transfers->sender().Open(own, stall_ms, &target);

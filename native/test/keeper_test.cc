@@ -25,8 +25,8 @@ constexpr int64_t kSegmentBytes = 16 << 20;
 
 std::unique_ptr<CommitLog> OpenLog(FileSystem* files, const Scratch& scratch) {
   for (const char* name : {"log", "work"}) CHECK(files->MakeDirectory(scratch / name).ok());
-  auto log =
-      std::make_unique<CommitLog>(files, CommitLog::Options{scratch / "log", scratch / "work", kSegmentBytes, true, 0});
+  auto log = std::make_unique<CommitLog>(
+      files, CommitLog::Options{{{scratch / "log", scratch / "work"}}, kSegmentBytes, true, 0});
   CHECK(log->Load().ok() && log->Start(0).ok());
   return log;
 }
@@ -75,11 +75,13 @@ TEST("a writer that rests has no segment made ahead, and gets one again when it 
   Scratch scratch;
   FileSystem* const files = PosixFileSystem();
   CHECK(files->MakeDirectory(scratch / "work").ok());
-  SegmentKeeper keeper(files, scratch / "work", kSegmentBytes, SegmentKeeper::kNeverPopulate,
+  CHECK(files->MakeDirectory(scratch / "log").ok());
+  const LogDirectories directories(files, {{scratch / "log", scratch / "work"}}, 1);
+  SegmentKeeper keeper(files, &directories, kSegmentBytes, SegmentKeeper::kNeverPopulate,
                        std::chrono::milliseconds(20));
   CHECK(keeper.Start().ok());
   std::shared_ptr<Segment> segment;
-  CHECK(keeper.Take(0, scratch / "segment", &segment).ok());
+  CHECK(keeper.Take(0, &segment).ok());
   keeper.Follow(segment, 0);
   const auto ahead = [&] {
     std::vector<DirectoryEntry> entries;

@@ -23,7 +23,7 @@ std::shared_ptr<FileSystem> Faulty(const std::string& plan) {
 
 // What an open would read now.
 Position PositionOf(const std::string& root) {
-  const StorePaths paths = StorePaths::Of(root, "");
+  const StorePaths paths = StorePaths::Of(root);
   Checkpoint checkpoint;
   Position position;
   bool exists = false;
@@ -108,7 +108,7 @@ TEST("a sync while nothing else happens is written down too") {
 
 TEST("where a crash comes between position and checkpoint, the position before it counts") {
   Scratch scratch;
-  const StorePaths paths = StorePaths::Of(scratch / "store", "");
+  const StorePaths paths = StorePaths::Of(scratch / "store");
   int64_t synced = 0, dispatched = 0;
   {
     auto store = OpenStore(SyncOptions(scratch / "store"));
@@ -167,7 +167,7 @@ TEST("after a failed sync of queues or index no checkpoint is written until an o
         Case{"sync_fs:errno=5:times=1:path=/consumequeue", 100}, Case{"sync_data:errno=5:times=1:path=/index/", 4}}) {
     Scratch scratch;
     const std::string root = scratch / "store";
-    const StorePaths paths = StorePaths::Of(root, "");
+    const StorePaths paths = StorePaths::Of(root);
     const auto files = Faulty(plan);
     {
       auto store = OpenStore(SyncOptions(root), nullptr, files.get());

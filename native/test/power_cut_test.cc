@@ -54,6 +54,7 @@ class Run {
     options_.extension_file_bytes = pick(100, 1000, 20000);
     options_.flush.interval_ms = 2;
     options_.flush.least_pages = 1;
+    several_ = random_() % 4 == 0;
     topics_ = static_cast<int>(pick(1, 3));
     queues_ = static_cast<int>(pick(1, 2, 4));
     max_body_ = static_cast<int>(pick(40, 400, 3000));
@@ -88,6 +89,13 @@ class Run {
   }
 
  private:
+  StoreOptions At(const std::string& root, StoreOptions options) const {
+    options.root = root;
+    options.log_directories.clear();
+    if (several_) options.log_directories = {root + "-a/log", root + "-b/log"};
+    return options;
+  }
+
   int64_t EndOf(size_t i) const { return sent_[i].log_offset + static_cast<int64_t>(sent_[i].record.size()); }
 
   int64_t Acknowledged() {
@@ -110,7 +118,7 @@ class Run {
 
   // Opens the store, appends for a while, and leaves it in one way or the other.
   bool Work(PowerCutFileSystem* files, const std::string& root, size_t held) {
-    options_.root = root;
+    options_ = At(root, options_);
     Status status;
     std::shared_ptr<Store> store = OpenStore(options_, &status, files);
     if (!store) return Fail(status.message() + " " + status.path(), "open of " + root);
@@ -208,8 +216,7 @@ class Run {
     cut.Build(directory, state);
     size_t least = 0, held = 0;
     while (least < sent_.size() && EndOf(least) <= cut.acknowledged) least++;
-    StoreOptions options = options_;
-    options.root = directory + "/store";
+    const StoreOptions options = At(directory + "/store", options_);
     Status status;
     PowerCutFileSystem files(directory, {});  // real files, without the wait for real syncs
     std::shared_ptr<Store> store = OpenStore(options, &status, &files);
@@ -248,6 +255,7 @@ class Run {
   Folder scratch_;
   StoreOptions options_;
   int topics_, queues_, max_body_, max_properties_;
+  bool several_;  // directories of the log
   AppendBuffer buffer_;
   std::atomic<Store*> store_{nullptr};  // while it is worked on; read by its own threads
   std::vector<Sent> sent_;

@@ -339,7 +339,7 @@ TEST("what of the log is in memory is told apart from what has to be read from t
   fsync(fd);
   posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
   CommitLog log(PosixFileSystem(),
-                {scratch / "store/commitlog", scratch / "store/millrace", options.segment_bytes, true});
+                {{{scratch / "store/commitlog", scratch / "store/millrace"}}, options.segment_bytes, true});
   CHECK(log.Load().ok());
   std::vector<LogRange> ranges;
   CHECK(log.InMemory(0, INT64_MAX, &ranges).ok());

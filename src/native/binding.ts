@@ -14,7 +14,8 @@ export type NativePart = { readonly [opaque]: 'part' }
 
 export interface NativeOpenOptions {
   root: string
-  logDirectory?: string | undefined
+  logDirectories?: string[] | undefined
+  readOnlyLogDirectories?: string[] | undefined
   segmentBytes?: number | undefined
   queueFileBytes?: number | undefined
   indexSlots?: number | undefined

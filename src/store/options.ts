@@ -1,5 +1,5 @@
 /** What `open` may be told, and how it reaches the core. */
-import { isAbsolute, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { storeError } from '../errors.js'
 import { parseDelayLevels } from '../format/delay-level.js'
 import { parseHost } from '../format/host.js'
@@ -8,7 +8,7 @@ import type { FlushPolicy } from './flush-policy.js'
 import { AsyncFlush, flushPolicy, SyncFlush } from './flush-policy.js'
 import type { Replication } from './replication.js'
 import type { StoreSettings } from './settings.js'
-import { checkSettings, defaultSettings } from './settings.js'
+import { checkSettings, defaultSettings, logPaths } from './settings.js'
 import type { UnitDamage } from './types.js'
 
 export interface StoreOptions {
@@ -116,7 +116,7 @@ export function checkOptions(directory: string, options: StoreOptions & FaultOpt
   return {
     native: {
       root: resolve(directory),
-      logDirectory: settings.storePathCommitLog ? absolute(settings.storePathCommitLog) : undefined,
+      ...logDirectories(resolve(directory), settings, options.readOnly === true),
       segmentBytes: settings.mappedFileSizeCommitLog,
       queueFileBytes: settings.mappedFileSizeConsumeQueue,
       indexSlots: indexSizes?.maxHashSlotNum,
@@ -190,8 +190,18 @@ function positive(what: string, value: number | undefined, otherwise: number): n
   return value
 }
 
-function absolute(path: string): string {
-  return isAbsolute(path) ? path : resolve(path)
+/** One must be left where segments may be made. */
+function logDirectories(root: string, settings: Partial<StoreSettings>, readOnly: boolean): Partial<NativeOpenOptions> {
+  const all = logPaths(settings)
+  const logs = all.paths.map((path) => resolve(path))
+  const readOnlyLogs = all.readOnly.map((path) => resolve(path))
+  if (!readOnly && (logs.length === 0 ? [join(root, 'commitlog')] : logs).every((path) => readOnlyLogs.includes(path)))
+    throw storeError('INVALID_SETTING', {
+      setting: 'readOnlyCommitLogStorePaths',
+      value: settings.readOnlyCommitLogStorePaths,
+      allowed: 'not all paths of storePathCommitLog: new segments need one',
+    })
+  return { logDirectories: logs, readOnlyLogDirectories: readOnlyLogs }
 }
 
 function nativeHost(text: string): string {

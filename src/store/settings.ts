@@ -73,14 +73,15 @@ const table = {
   // Where the files lie
   /** MessageStore.open names the root itself. */
   storePathRootDir: optional('a path'),
-  /** Default `commitlog` in the root. */
-  storePathCommitLog: text<string | undefined>(
-    undefined,
-    "one path; ',' would separate several",
-    (path) => path !== '' && !path.includes(','),
-  ),
+  /** Default `commitlog` in the root. Several paths take turns. */
+  storePathCommitLog: text<string | undefined>(undefined, "a path, or several with ',' between them", (text) => pathsIn(text).length > 0),
   storePathDLedgerCommitLog: optional('a path'),
-  readOnlyCommitLogStorePaths: optional('paths'),
+  /** Further directories of the log, or some of those: they get no further segments. */
+  readOnlyCommitLogStorePaths: text<string | undefined>(
+    undefined,
+    "a path, or several with ',' between them",
+    (text) => pathsIn(text).length > 0,
+  ),
 
   // What shapes the files: must be that of the store
   mappedFileSizeCommitLog: size(1 << 30, { min: 1024 }),
@@ -239,6 +240,12 @@ export function parseProperties(text: string): Record<string, string> {
   return parse(text) as Record<string, string>
 }
 
+/** The directories of the log that the settings name, in the order in which they take turns; none is `commitlog` in the root. */
+export function logPaths(settings: Readonly<Partial<StoreSettings>>): { paths: string[]; readOnly: string[] } {
+  const of = (text: string | undefined): string[] => (text === undefined ? [] : [...new Set(pathsIn(text))].sort())
+  return { paths: of(settings.storePathCommitLog), readOnly: of(settings.readOnlyCommitLogStorePaths) }
+}
+
 function read(name: SettingName, value: unknown): unknown {
   const { read, allowed } = table[name]
   const result = read(value)
@@ -271,6 +278,13 @@ function distance(a: string, b: string): number {
     row = next
   }
   return row[b.length]!
+}
+
+function pathsIn(text: string): string[] {
+  return text
+    .split(',')
+    .map((path) => path.trim())
+    .filter((path) => path !== '')
 }
 
 function areDelayLevels(value: string): boolean {

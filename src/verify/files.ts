@@ -1,7 +1,7 @@
 /** Folders and files as they lie, whoever made them: links are not followed, and nothing is taken for what it should be. */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { lstat, opendir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseFileName } from '../format/file-name.js'
 import type { Finding, Findings } from './findings.js'
 
@@ -11,6 +11,8 @@ const MAX_FILE_BYTES = 0x7fffffff
 export interface NumberedFile {
   name: string
   path: string
+  /** As findings name it. */
+  shown: string
   from: number
   bytes: number
 }
@@ -26,20 +28,22 @@ export async function namesIn(path: string): Promise<string[]> {
   return names.sort()
 }
 
-/** The files of a log or queue in order, as long as they follow each other; the rest is found. */
+/** The files of a log or queue in order, over all its folders, as long as they follow each other; the rest is found. */
 export async function numberedFiles(
   root: string,
-  folder: string,
+  folders: readonly string[],
   part: Finding['part'],
   multiple: number,
   findings: Findings,
 ): Promise<NumberedFile[]> {
   const files: NumberedFile[] = []
-  for (const name of await namesIn(join(root, folder))) {
-    const path = join(folder, name)
+  const names: { name: string; path: string }[] = []
+  for (const folder of folders) for (const name of await namesIn(resolve(root, folder))) names.push({ name, path: join(folder, name) })
+  names.sort((a, b) => (a.name < b.name ? -1 : 1))
+  for (const { name, path } of names) {
     const from = parseFileName(name)
     const found = (problem: string) => findings.add({ part, path, problem })
-    const info = await lstat(join(root, path))
+    const info = await lstat(resolve(root, path))
     if (from === undefined || !info.isFile()) found(info.isSymbolicLink() ? 'is a symbolic link' : 'does not belong here')
     else if (info.size === 0) found('has no length: a program died while making it')
     else if (info.size > MAX_FILE_BYTES) found(`has ${info.size} bytes; no setting allows more than ${MAX_FILE_BYTES}`)
@@ -47,7 +51,7 @@ export async function numberedFiles(
     else if (files.length > 0 && info.size !== files[0]!.bytes) found(`has ${info.size} bytes, the first file has ${files[0]!.bytes}`)
     else if (from % info.size !== 0 || (files.length > 0 && from !== files.at(-1)!.from + info.size))
       found('does not follow the file before it')
-    else files.push({ name, path: join(root, path), from, bytes: info.size })
+    else files.push({ name, path: resolve(root, path), shown: path, from, bytes: info.size })
   }
   return files
 }

@@ -1,6 +1,5 @@
 /** Walks the commit log from its files, record by record, and finds where its chain breaks. */
 import { open } from 'node:fs/promises'
-import { relative } from 'node:path'
 import { int32 } from '../format/bytes.js'
 import { BLANK_BYTES, checkRecord, foundText, SIZE_AT } from '../format/record.js'
 import type { NumberedFile } from './files.js'
@@ -23,12 +22,7 @@ export interface LogWalk {
 }
 
 /** Every record that can be read, in order. Behind damage it goes on with the next segment. */
-export async function* walkLog(
-  root: string,
-  segments: readonly NumberedFile[],
-  findings: Findings,
-  walk: LogWalk,
-): AsyncGenerator<LogRecord> {
+export async function* walkLog(segments: readonly NumberedFile[], findings: Findings, walk: LogWalk): AsyncGenerator<LogRecord> {
   let ended = false
   for (const segment of segments) {
     await using file = await open(segment.path)
@@ -55,7 +49,7 @@ export async function* walkLog(
       }
     }
 
-    const path = relative(root, segment.path)
+    const path = segment.shown
     for (let at = 0; at < segment.bytes; ) {
       const logOffset = segment.from + at
       const left = segment.bytes - at

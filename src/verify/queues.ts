@@ -38,7 +38,7 @@ export class QueueChecks {
           findings.add({ part: 'queue', path: folder, problem: 'is no number of a queue' })
           continue
         }
-        const files = await numberedFiles(root, folder, 'queue', UNIT_BYTES, findings).catch(notAFolder)
+        const files = await numberedFiles(root, [folder], 'queue', UNIT_BYTES, findings).catch(notAFolder)
         checks.#queues.set(folder, new QueueCheck(folder, files))
       }
     return checks

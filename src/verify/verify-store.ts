@@ -4,7 +4,7 @@
  * that is written meanwhile may look wrong at its end.
  */
 import { lstat, readFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join, relative, resolve, sep } from 'node:path'
 import { storeError } from '../errors.js'
 import { int32, int64 } from '../format/bytes.js'
 import { CHECKPOINT_BYTES, readCheckpoint } from '../format/checkpoint.js'
@@ -16,7 +16,7 @@ import { sideQueueId, sideQueues } from '../format/side-queues.js'
 import { transactionType } from '../format/sys-flag.js'
 import { SCHEDULE_TOPIC, tagCode, tagHash } from '../format/tag-code.js'
 import type { StoreSettings } from '../store/settings.js'
-import { checkSettings, defaultSettings } from '../store/settings.js'
+import { checkSettings, defaultSettings, logPaths } from '../store/settings.js'
 import { numberedFiles } from './files.js'
 import { type Finding, Findings } from './findings.js'
 import { IndexChecks } from './index-files.js'
@@ -55,8 +55,10 @@ export async function verifyStore(directory: string, options: VerifyOptions = {}
   const settings: StoreSettings = { ...defaultSettings(), ...checkSettings(options.settings ?? {}) }
   const findings = new Findings(options.maxFindings ?? 1000)
   try {
-    if (!(await exists(join(root, 'commitlog')))) throw storeError('NO_STORE', { reason: 'holds no commit log', path: root })
-    return await new Verifier(root, settings, findings, options).run()
+    const logs = logFolders(root, options.settings ?? {})
+    if (!(await Promise.all(logs.map((folder) => exists(resolve(root, folder))))).includes(true))
+      throw storeError('NO_STORE', { reason: 'holds no commit log', path: root })
+    return await new Verifier(root, logs, settings, findings, options).run()
   } catch (error) {
     const { code, message, path = root } = error as NodeJS.ErrnoException
     if (code === undefined || !/^E[A-Z]+$/.test(code)) throw error
@@ -64,8 +66,16 @@ export async function verifyStore(directory: string, options: VerifyOptions = {}
   }
 }
 
+/** The directories of the log: from the root where they lie in it. */
+function logFolders(root: string, settings: Partial<StoreSettings>): string[] {
+  const { paths, readOnly } = logPaths(settings)
+  const all = new Set([...(paths.length === 0 ? [join(root, 'commitlog')] : paths), ...readOnly].map((path) => resolve(path)))
+  return [...all].map((path) => (path.startsWith(root + sep) ? relative(root, path) : path))
+}
+
 class Verifier {
   readonly #root: string
+  readonly #logs: readonly string[]
   readonly #findings: Findings
   readonly #options: VerifyOptions
   readonly #indexSizes: IndexSizes | undefined
@@ -74,8 +84,9 @@ class Verifier {
   readonly #lmq: boolean
   readonly #delayLevelsMs: readonly number[]
 
-  constructor(root: string, settings: StoreSettings, findings: Findings, options: VerifyOptions) {
+  constructor(root: string, logs: readonly string[], settings: StoreSettings, findings: Findings, options: VerifyOptions) {
     this.#root = root
+    this.#logs = logs
     this.#findings = findings
     this.#options = options
     const { maxHashSlotNum, maxIndexNum } = options.settings ?? {}
@@ -91,7 +102,7 @@ class Verifier {
 
   async run(): Promise<Verification> {
     const findings = this.#findings
-    const segments = await numberedFiles(this.#root, 'commitlog', 'log', 1, findings)
+    const segments = await numberedFiles(this.#root, this.#logs, 'log', 1, findings)
     const minLogOffset = segments[0]?.from ?? 0
     const total = segments.reduce((sum, { bytes }) => sum + bytes, 0)
     const queues = await QueueChecks.open(this.#root, findings, minLogOffset)
@@ -100,7 +111,7 @@ class Verifier {
     let records = 0
     let told = 0
     let newest = 0
-    for await (const record of walkLog(this.#root, segments, findings, walk)) {
+    for await (const record of walkLog(segments, findings, walk)) {
       records++
       newest = Math.max(newest, this.#hold(record, queues, index))
       if (record.logOffset - minLogOffset - told < PROGRESS_BYTES) continue

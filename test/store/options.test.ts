@@ -44,8 +44,13 @@ t.test('settings of a store that is no such store are refused, and nothing is ma
   const directory = newDirectory(t)
   const dledger = await refusal(() => MessageStore.open(directory, { settings: { ...small, enableDLegerCommitLog: true } }))
   t.equal(dledger.code, 'DLEDGER_STORE')
-  const paths = `${newDirectory(t)},${newDirectory(t)}`
-  const several = await refusal(() => MessageStore.open(directory, { settings: { ...small, storePathCommitLog: paths } }))
-  t.match(several, { code: 'INVALID_SETTING', setting: 'storePathCommitLog', value: paths })
+  const paths = [newDirectory(t), newDirectory(t)]
+  for (const settings of [
+    { storePathCommitLog: paths.join(), readOnlyCommitLogStorePaths: paths.reverse().join() },
+    { readOnlyCommitLogStorePaths: join(directory, 'commitlog') },
+  ]) {
+    const nowhere = await refusal(() => MessageStore.open(directory, { settings: { ...small, ...settings } }))
+    t.match(nowhere, { code: 'INVALID_SETTING', setting: 'readOnlyCommitLogStorePaths', value: settings.readOnlyCommitLogStorePaths })
+  }
   t.notOk(existsSync(directory))
 })

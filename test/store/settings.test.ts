@@ -94,6 +94,8 @@ t.test('a value that is not allowed is refused with the setting, the value and w
     ['messageDelayLevel', '1s,5s'],
     ['messageDelayLevel', ''],
     ['storePathCommitLog', ''],
+    ['storePathCommitLog', ' , '],
+    ['readOnlyCommitLogStorePaths', ','],
     ['accessMessageInMemoryMaxRatio', 101],
   ]
   for (const [setting, value] of wrong) {

@@ -24,7 +24,7 @@ class Stores {
     MessageStoreConfig config = new MessageStoreConfig();
     MixAll.properties2Object(properties, config);
     config.setStorePathRootDir(dir);
-    config.setStorePathCommitLog(dir + File.separator + "commitlog");
+    if (settings == null || !settings.containsKey("storePathCommitLog")) config.setStorePathCommitLog(dir + File.separator + "commitlog");
     config.setHaListenPort(0);
     MessageArrivingListener nobodyWaits = (topic, queueId, offset, tagsCode, storeTime, bitMap, properties2) -> { };
     List<Object> arguments = new ArrayList<>(List.of(config, new BrokerStatsManager("peer", false), nobodyWaits, new BrokerConfig()));
