@@ -10,10 +10,19 @@
 
 enum { UNIT = 20, FILE_BYTES = 6000000, TOPIC_DIGITS = 4 };
 
+// What is in use of it, where that can be read (by root): what was freed before stays in the slab, and whoever comes
+// next takes it first. Else the whole slab.
 static size_t slab_bytes(void) {
-  size_t slab = 0;
-  char line[128];
-  FILE* file = fopen("/proc/meminfo", "r");
+  size_t slab = 0, active, bytes;
+  char line[512];
+  FILE* file = fopen("/proc/slabinfo", "r");
+  if (file != NULL) {
+    while (fgets(line, sizeof line, file) != NULL)
+      if (sscanf(line, "%*s %zu %*u %zu", &active, &bytes) == 2) slab += active * bytes;
+    fclose(file);
+    return slab;
+  }
+  file = fopen("/proc/meminfo", "r");
   while (file != NULL && fgets(line, sizeof line, file) != NULL)
     if (sscanf(line, "Slab: %zu", &slab) == 1) break;
   if (file != NULL) fclose(file);
