@@ -2,7 +2,8 @@
 // `topics` folders, each with a sparse file of RocketMQ's length that holds `units` units, none of them kept open.
 //   rate, syncedRate        made a second; made and on disk
 //   slabBytes               what a queue takes of the kernel's slab, `rest` seconds later
-//   writeSeconds, seconds   20 bytes more into each file, and one syncfs for all of them
+//   writeSeconds            20 bytes more into each file,
+//   syncMilliseconds        and one syncfs for all of them
 //   readMilliseconds        folders listed, each file opened and its last unit read: all that an opening has to look at
 #include "limit.h"
 
@@ -116,7 +117,7 @@ int run_queues(void) {
     write_all(fd, bytes, UNIT, (off_t)(units * UNIT));
     close(fd);
   }
-  const double wrote = now() - writing, seconds = sync_all(file_system);
+  const double wrote = now() - writing, sync_seconds = sync_all(file_system);
 
   last_unit = (off_t)(units * UNIT);
   const double reading = now();
@@ -125,6 +126,6 @@ int run_queues(void) {
   printf(
       "{\"rate\":%.0f,\"syncedRate\":%.0f,\"slabBytes\":%.1f,\"writeSeconds\":%.4f,\"syncMilliseconds\":%.4f,"
       "\"readMilliseconds\":%.4f}\n",
-      (double)count / made, (double)count / synced, slab_a_queue, wrote, seconds * 1e3, (now() - reading) * 1e3);
+      (double)count / made, (double)count / synced, slab_a_queue, wrote, sync_seconds * 1e3, (now() - reading) * 1e3);
   return 0;
 }
