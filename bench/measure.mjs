@@ -2,7 +2,7 @@
 // those that take turns live at once, each in its folder.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { need, programs, root } from './build.mjs'
@@ -12,16 +12,16 @@ const TRIAL_LIMIT_MS = 20 * 60_000
 const LOWER_IS_BETTER = ['ms', 'stalls', 'bytes']
 
 export const runTrial = (trial, { dir, bytes, restMs, env }) =>
-  inWarmFolder({ dir, bytes: trial.bytes ?? bytes, restMs }, async () => JSON.parse(await tool(trial.command(dir), env)))
+  inWarmFolder({ dir, bytes: trial.bytes ?? bytes, restMs }, async (folder) => JSON.parse(await tool(trial.command(folder), env)))
 
 /** Where a work's trials run, and what comes before each. */
-export const settingsOf = ({ bytes, restMs }, dir) => ({ dir: join(dir, 'trial'), bytes, restMs })
+export const settingsOf = ({ bytes, restMs }, dir) => ({ dir, bytes, restMs })
 
 /** `trials`: name → trial, with an `env` of its own if need be. Gives name → answer or Error. */
 export const runTurns = (trials, { dir, bytes }) =>
-  inWarmFolder({ dir, bytes }, () => {
+  inWarmFolder({ dir, bytes }, (folder) => {
     const players = Object.entries(trials).map(([name, trial], i) => {
-      const own = join(dir, `${i}`)
+      const own = join(folder, `${i}`)
       mkdirSync(own)
       return [name, { command: trial.command(own), env: trial.env }]
     })
@@ -32,14 +32,17 @@ export const runTurns = (trials, { dir, bytes }) =>
  * Before: the page cache is made of pages that were used before, and none has been given back to a host. With `restMs` it is the other way round: all that is free
  * has been given back by then, and what asks for memory during the trial pays for each page, but is not stopped by the giving back, which would go on for minutes.
  * After: the files are gone, and nothing waits to be written.
+ *
+ * ext4 gives nobody an inode that was freed in the last minutes: making files where the trial before has just removed tens of thousands took a millisecond each,
+ * twenty times as long as elsewhere. So each trial's folder has a name that no other had, and `T` has the file system put folders of other names into other places.
  */
-async function inWarmFolder({ dir, bytes, restMs }, run) {
+async function inWarmFolder({ dir: parent, bytes, restMs }, run) {
+  await tool(['chattr', '+T', parent]).catch(() => {}) // another file system, or no such program
+  const dir = mkdtempSync(join(parent, 'trial-'))
   if (restMs !== undefined) await setTimeout(restMs)
   else await tool([programs.limit, 'warm', `dir=${dir}`, `bytes=${Math.round(bytes)}`])
-  rmSync(dir, { recursive: true, force: true })
-  mkdirSync(dir, { recursive: true })
   try {
-    return await run()
+    return await run(dir)
   } finally {
     rmSync(dir, { recursive: true, force: true })
     await tool(['sync'])

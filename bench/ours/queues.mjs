@@ -1,8 +1,9 @@
 // A store with many queues, each of which gets `units` messages.
 //   how=create  the first message of each, 1,000 in flight, in a store that has been appended to; `flushedRate`: and flush()
-//   how=open    opened, after it was closed properly
+//   how=open    opened, after it was closed properly; `slabBytes`: what that adds to the kernel's slab, a queue
 //   how=flush   one more message each, the log on disk, then flush()
 import { setTimeout as sleep } from 'node:timers/promises'
+import { slabBytes } from '../memory.mjs'
 import { appendAll, inFlight, message, options, print, QUEUES, startClock } from '../workload.mjs'
 import { haveWritten, openStore } from './open.mjs'
 
@@ -27,11 +28,13 @@ const hows = {
 
   async open() {
     haveWritten(units * QUEUES)
+    const slab = slabBytes()
     const clock = startClock()
     const store = await open()
     const milliseconds = clock.seconds() * 1000
+    const slabAQueue = (slabBytes() - slab) / QUEUES
     if (!store.recovery.cleanBefore || store.recovery.rebuiltQueues.length > 0) throw new Error('the store was not closed properly')
-    print({ milliseconds })
+    print({ milliseconds, slabBytes: slabAQueue })
     return store
   },
 

@@ -13,9 +13,9 @@ export function manyQueues(scaled, scale) {
   return [
     ...[1024, 128].map((body) => appends(body, [Math.max(1000, scaled(10_000)), many], scaled)),
     creation(Math.max(2000, scaled(20_000)), scaled),
-    opening(many),
-    flush(many),
-    memory(many, Math.max(3, REST_SECONDS * (scale === 1 ? 1 : scale / 10))),
+    opening(many, scaled),
+    flush(many, scaled),
+    memory(many, scaled, Math.max(3, REST_SECONDS * (scale === 1 ? 1 : scale / 10))),
   ]
 }
 
@@ -52,7 +52,7 @@ function creation(count, scaled) {
   const row = (name, metric, targets) => ({ name, ours: 'append', metric, unit: 'queues/s', targets: [{ atLeast: 5000 }, ...targets] })
   return {
     name: `${counted(count)} new queues`,
-    bytes: 2 ** 29,
+    bytes: scaled(2 ** 29),
     candidates: {
       append: ours('queues', { how: 'create', body: 1024, ...queues }),
       'C, folders and files': limit('queues', { count, topics: TOPICS }),
@@ -66,10 +66,10 @@ function creation(count, scaled) {
   }
 }
 
-function opening(count) {
+function opening(count, scaled) {
   return {
     name: `opening ${counted(count)} queues, closed properly, warm`,
-    bytes: 2 ** 29,
+    bytes: scaled(2 ** 29),
     candidates: {
       open: ours('queues', { how: 'open', body: 128, queues: count, topics: TOPICS, units: UNITS }),
       'C, folders and files': limit('queues', { count, topics: TOPICS, units: UNITS }),
@@ -83,14 +83,15 @@ function opening(count) {
         unit: 'ms',
         targets: [{ below: 2000 }, { of: 'C', metric: 'readMilliseconds' }],
       },
+      { name: "what it adds to the kernel's slab, a queue", ours: 'open', metric: 'slabBytes', unit: 'bytes', targets: [] },
     ],
   }
 }
 
-function flush(count) {
+function flush(count, scaled) {
   return {
     name: `flush() of ${counted(count)} queues, a message more in each`,
-    bytes: 2 ** 29,
+    bytes: scaled(2 ** 29),
     candidates: {
       flush: ours('queues', { how: 'flush', body: 128, queues: count, topics: TOPICS, units: UNITS }),
       'C, syncfs': limit('queues', { count, topics: TOPICS, units: UNITS }),
@@ -108,10 +109,10 @@ function flush(count) {
   }
 }
 
-function memory(count, rest) {
+function memory(count, scaled, rest) {
   return {
     name: `memory of one of ${counted(count)} queues, after a rest`,
-    bytes: 2 ** 29,
+    bytes: scaled(2 ** 29),
     candidates: {
       store: ours('memory', { body: 128, count: UNITS * count, queues: count, topics: TOPICS, rest }),
       'C, folders and files': limit('queues', { count, topics: TOPICS, units: UNITS, rest }),
