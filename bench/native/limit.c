@@ -118,12 +118,13 @@ int main(int argc, char** argv) {
   } commands[] = {{"append", run_append},   {"query", run_query}, {"rebuild", run_rebuild}, {"queues", run_queues},
                   {"writers", run_writers}, {"sync", run_sync},   {"stream", run_stream},   {"read", run_read},
                   {"paced", run_paced},     {"raw", run_raw},     {"gather", run_gather},   {"send", run_send},
-                  {"receive", run_receive}, {"warm", run_warm},
-                  {"drop", run_drop},       {"check", run_check}};
+                  {"receive", run_receive}, {"warm", run_warm},   {"drop", run_drop},       {"check", run_check}};
   argument_count = argc;
   arguments = argv;
   for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++) {
     if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run();
   }
-  fail("usage: limit append|query|rebuild|queues|writers|sync|stream|read|paced|raw|gather|send|receive|warm|drop|check key=value…");
+  fail(
+      "usage: limit append|query|rebuild|queues|writers|sync|stream|read|paced|raw|gather|send|receive|warm|drop|check "
+      "key=value…");
 }

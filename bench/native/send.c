@@ -52,8 +52,8 @@ static void send_memory(int fd, struct iovec* pieces, int count, int flags) {
   }
 }
 
-// what=range: `piece` bytes at a time; page: a head and 32 records that lie together; scattered: a head and 32 records of
-// one of four queues that take turns. way=sendfile|writev. `bytes` are sent, of a file of `file` bytes in memory.
+// what=range: `piece` bytes at a time; page: a head and 32 records that lie together; scattered: a head and 32 records
+// of one of four queues that take turns. way=sendfile|writev. `bytes` are sent, of a file of `file` bytes in memory.
 int run_send(void) {
   const char *dir = option("dir", NULL), *what = option("what", "range");
   bool by_sendfile = strcmp(option("way", "sendfile"), "sendfile") == 0, scattered = strcmp(what, "scattered") == 0,

@@ -52,7 +52,7 @@ int64_t MaxOpenFiles() {
 Outlet PrepareOutlet(int fd) {
   struct stat info;
   if (fstat(fd, &info) != 0) return Outlet::kOther;
-  const Outlet outlet = S_ISSOCK(info.st_mode)    ? Outlet::kSocket
+  const Outlet outlet = S_ISSOCK(info.st_mode)   ? Outlet::kSocket
                         : S_ISFIFO(info.st_mode) ? Outlet::kPipe
                                                  : Outlet::kOther;
   if (outlet != Outlet::kOther) fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);

@@ -45,13 +45,14 @@ export async function rebuildStore(directory: string, options: RebuildOptions = 
   checkObject('options', options)
   const { settings = {}, onProgress, faults } = options as RebuildOptions & FaultOptions
   const { native } = checkOptions(directory, { settings, ...(onProgress && { onProgress }), ...(faults && { faults }) } as FaultOptions)
-  const { root, logDirectory = join(root, 'commitlog') } = native
+  const { root, logDirectories = [], readOnlyLogDirectories = [] } = native
+  const logs = logDirectories.length > 0 ? [...logDirectories, ...readOnlyLogDirectories] : [join(root, 'commitlog')]
   if (options.keep !== undefined && (typeof options.keep !== 'string' || options.keep === '')) throw invalid('keep', options.keep, 'a path')
   const keptIn = resolve(options.keep ?? `${root}.rebuild-${timeInName(new Date())}`)
   if (`${keptIn}/`.startsWith(`${root}/`)) throw invalid('keep', options.keep, `a directory outside ${root}`)
   // Opened to write, an empty place becomes a store.
-  const isThere = await stat(logDirectory).catch(() => undefined)
-  if (isThere === undefined) throw storeError('NO_STORE', { reason: 'holds no commit log', path: root })
+  const there = await Promise.all(logs.map((path) => stat(path).catch(() => undefined)))
+  if (there.every((folder) => folder === undefined)) throw storeError('NO_STORE', { reason: 'holds no commit log', path: root })
 
   const started = performance.now()
   const store = MessageStore.attach({ millraceStore: await binding.open({ ...native, aside: keptIn }, onProgress), hostHex: '' })
