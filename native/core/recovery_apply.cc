@@ -135,10 +135,10 @@ Status Recovery::DispatchRecord(const RecordView& view, int64_t at, bool whole_l
 }
 
 Status Recovery::MinOffset(ConsumeQueue* queue, int64_t max, int64_t* min) {
-  const int64_t log_min = LogMin();
-  int64_t low = 0;
-  MILLRACE_RETURN_IF_ERROR(FirstUnitNotBelow(queue, log_min, &low));
-  *min = std::min(low, max);
+  // Not beyond `max`: a file is a hole from there on, and what is read of a hole fills the page cache.
+  const int64_t low = queue->files_begin(), high = std::max(low, std::min(max, queue->files_end()));
+  MILLRACE_RETURN_IF_ERROR(queue->FirstNotBelow(LogMin(), low, high, min));
+  *min = std::min(*min, max);
   return Status::Ok();
 }
 

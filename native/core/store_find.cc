@@ -10,6 +10,8 @@ namespace {
 
 // An index entry's time is cut to whole seconds.
 constexpr int64_t kIndexTickMs = 1000;
+// Most records end within so much.
+constexpr int64_t kReadBytes = 16384;
 
 bool HasKey(const RecordView& view, std::string_view key) {
   const KnownProperties properties = ReadProperties(view.properties);
@@ -31,8 +33,12 @@ Status Store::ViewAt(int64_t log_offset, RecordView* view, std::shared_ptr<Segme
   if (log_offset < log_.min_offset() || log_offset + kRecordMinBytes > end) return Status::Ok();
   MILLRACE_RETURN_IF_ERROR(log_.Find(log_offset, segment));
   if (!*segment) return Status::Ok();
-  const int64_t at = log_offset - (*segment)->from();
-  *view = CheckRecord((*segment)->base() + at, std::min((*segment)->bytes() - at, end - log_offset), log_offset, false);
+  const int64_t at = log_offset - (*segment)->from(), bytes = std::min((*segment)->bytes() - at, end - log_offset);
+  // A fault reads megabytes around it, as for a stream; of a record on its own only what is looked at is read.
+  const int64_t head = std::min(bytes, kReadBytes);
+  if (!(*segment)->residency().Has(at, head, end - (*segment)->from()))
+    MILLRACE_RETURN_IF_ERROR((*segment)->ReadIn(at, head));
+  *view = CheckRecord((*segment)->base() + at, bytes, log_offset, false);
   return (*segment)->Readable(log_offset);
 }
 
