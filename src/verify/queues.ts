@@ -5,6 +5,8 @@ import { type NumberedFile, namesIn, numberedFiles, readPiece } from './files.js
 import type { Findings } from './findings.js'
 
 const MAX_WINDOW_UNITS = 512
+const TOPIC = /^[%|\-_0-9a-zA-Z]{1,255}$/
+const MAX_QUEUE_ID = 0x7fffffff
 
 /** What a record must have in a queue. */
 export interface ExpectedUnit {
@@ -31,16 +33,21 @@ export class QueueChecks {
 
   static async open(root: string, findings: Findings, logMin: number): Promise<QueueChecks> {
     const checks = new QueueChecks(findings, logMin)
-    for (const topic of await namesIn(join(root, 'consumequeue')))
+    for (const topic of await namesIn(join(root, 'consumequeue'))) {
+      if (!TOPIC.test(topic)) {
+        findings.add({ part: 'queue', path: join('consumequeue', topic), problem: 'is no name of a topic' })
+        continue
+      }
       for (const queueId of await namesIn(join(root, 'consumequeue', topic)).catch(notAFolder)) {
         const folder = join('consumequeue', topic, queueId)
-        if (!/^\d{1,10}$/.test(queueId)) {
+        if (!/^(0|[1-9]\d{0,9})$/.test(queueId) || Number(queueId) > MAX_QUEUE_ID) {
           findings.add({ part: 'queue', path: folder, problem: 'is no number of a queue' })
           continue
         }
         const files = await numberedFiles(root, [folder], 'queue', UNIT_BYTES, findings).catch(notAFolder)
         checks.#queues.set(folder, new QueueCheck(folder, files))
       }
+    }
     return checks
   }
 

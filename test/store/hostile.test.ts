@@ -154,7 +154,8 @@ for (const [what, harm] of Object.entries(harms)) {
     const started = process.hrtime.bigint()
     const memory = process.memoryUsage.rss()
     const ends: string[] = []
-    ends.push(await verifyStore(directory, { settings: small }).then(({ findings }) => `${findings.length} findings`, coded))
+    const found = await verifyStore(directory, { settings: small }).then(({ findings }) => findings.length, coded)
+    ends.push(typeof found === 'number' ? `${found} findings` : found)
     for (const options of [{ readOnly: true }, {}, { rebuildIndex: true }]) {
       const onDamage = () => {}
       const store = await openAt(t, directory, { ...options, onDamage }).catch((error) => void ends.push(coded(error)))
@@ -164,6 +165,7 @@ for (const [what, harm] of Object.entries(harms)) {
       await store.close().catch(coded)
     }
     t.comment(ends.join(', '))
+    if (ends.includes('FOREIGN_FILE')) t.ok(found !== 0, 'what an opening refuses a check finds')
     t.ok(Number(process.hrtime.bigint() - started) / 1e9 < 60, 'soon')
     t.ok(process.memoryUsage.rss() - memory < 300 * 2 ** 20, 'in little memory')
   })
