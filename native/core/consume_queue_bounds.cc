@@ -133,7 +133,8 @@ Status ConsumeQueue::Reset() {
   return SetBounds(0, 0);
 }
 
-Status ConsumeQueue::FirstNotBelow(int64_t log_offset, int64_t low, int64_t high, int64_t* unit_offset) {
+// As FirstNotBelow, but a filler lies below everything.
+Status ConsumeQueue::Bisect(int64_t log_offset, int64_t low, int64_t high, int64_t* unit_offset) {
   while (low < high) {
     const int64_t middle = low + (high - low) / 2;
     uint8_t bytes[kUnitBytes];
@@ -151,6 +152,41 @@ Status ConsumeQueue::FirstNotBelow(int64_t log_offset, int64_t low, int64_t high
     }
   }
   *unit_offset = low;
+  return Status::Ok();
+}
+
+Status ConsumeQueue::FirstNotBelow(int64_t log_offset, int64_t low, int64_t high, int64_t* unit_offset) {
+  MILLRACE_RETURN_IF_ERROR(Bisect(log_offset, low, std::min(low + 1, high), unit_offset));
+  if (*unit_offset == low) return Status::Ok();  // of most queues when there are many
+  for (;;) {
+    MILLRACE_RETURN_IF_ERROR(Bisect(log_offset, low, high, unit_offset));
+    if (log_offset == INT64_MAX) return Status::Ok();
+    // Fillers stand in front of a queue's first message, or in a gap: then what is in front of them decides.
+    int64_t gap = *unit_offset;
+    MILLRACE_RETURN_IF_ERROR(BackOverFillers(low, &gap));
+    if (gap == *unit_offset || gap == low) return Status::Ok();
+    int64_t before = 0;
+    MILLRACE_RETURN_IF_ERROR(Bisect(log_offset, gap - 1, gap, &before));
+    if (before == gap) return Status::Ok();
+    high = before;
+  }
+}
+
+// Takes *offset back over the fillers in front of it, down to `low` at most.
+Status ConsumeQueue::BackOverFillers(int64_t low, int64_t* offset) {
+  std::vector<uint8_t> units(kUnitBytes);
+  while (*offset > low) {
+    const auto room = static_cast<int64_t>(units.size() / kUnitBytes);
+    const int64_t file_begin = (*offset - 1) / units_per_file() * units_per_file();
+    const int64_t from = std::max({low, file_begin, *offset - room});
+    int64_t got = 0;
+    const Status status = Read(from, *offset - from, units.data(), &got);
+    if (!status.ok() && status.error_number() != ENOENT) return status;
+    if (got < *offset - from) return Status::Ok();
+    for (; got > 0; got--, --*offset)
+      if (!IsPreBlank(DecodeUnit(units.data() + (got - 1) * kUnitBytes))) return Status::Ok();
+    units.resize(kUnitBytes * 3000);  // there are fillers: mostly there are none
+  }
   return Status::Ok();
 }
 

@@ -120,9 +120,8 @@ Status Store::RaiseBounds() {
 Status Store::RaiseMin(ConsumeQueue* queue, int64_t log_min) {
   const int64_t low = queue->min_offset(), high = queue->max_offset();
   int64_t first = low;
-  MILLRACE_RETURN_IF_ERROR(queue->FirstNotBelow(log_min, low, std::min(low + 1, high), &first));
-  if (first == low) return Status::Ok();  // of most queues when there are many
-  MILLRACE_RETURN_IF_ERROR(queue->FirstNotBelow(log_min, first, high, &first));
+  MILLRACE_RETURN_IF_ERROR(queue->FirstNotBelow(log_min, low, high, &first));
+  if (first == low) return Status::Ok();
   std::lock_guard lock(append_mutex_);
   queue->Expire(first, &expired_files_);
   return Status::Ok();

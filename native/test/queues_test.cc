@@ -65,6 +65,44 @@ TEST("a queue that begins behind a file's start is filled up with Java's pre-bla
   CHECK_EQ(static_cast<int64_t>(Bodies(*replica, "orders", 0).size()), 700 - min);
 }
 
+TEST("the first message that the log still has is found, whatever gaps lie before and behind it") {
+  std::mt19937 random(20261129);
+  for (int round = 0; round < 40; round++) {
+    Scratch scratch;
+    auto master = OpenStore(TinyOptions(scratch / "master"));
+    const int count = 1 + static_cast<int>(random() % 60);
+    for (int i = 0; i < count; i++) CHECK(AppendOne(*master, "orders", 0, std::to_string(i)).ok());
+    std::shared_ptr<Segment> segment;
+    CHECK(master->log().Find(0, &segment).ok());
+    std::string log(reinterpret_cast<const char*>(segment->base()), static_cast<size_t>(master->log().published()));
+    std::vector<std::pair<int64_t, int64_t>> units;  // number and log offset
+    int64_t number = 0;
+    for (size_t at = 0; at < log.size();) {
+      auto* const record = reinterpret_cast<uint8_t*>(log.data()) + at;
+      // No more numbers are left out than records fit in front.
+      if (random() % 4 == 0) number += static_cast<int64_t>(random() % (1 + at / kRecordMinBytes));
+      Put64(record + 20, static_cast<uint64_t>(number));
+      units.emplace_back(number++, static_cast<int64_t>(at));
+      at += static_cast<size_t>(GetI32(record));
+    }
+    auto store = OpenStore(TinyOptions(scratch / "store"));
+    CHECK(store->AppendRaw(0, reinterpret_cast<const uint8_t*>(log.data()), log.size()).ok());
+    ConsumeQueue* const queue = store->FindQueue("orders", 0);
+    const int64_t low = queue->min_offset(), high = queue->max_offset();
+    CHECK_EQ(high, number);
+    units.emplace_back(high, INT64_MAX - 1);
+    int64_t before = -1;
+    for (const auto& [first, log_offset] : units) {
+      for (const int64_t bound : {before + 1, log_offset}) {
+        int64_t found = -1;
+        CHECK(queue->FirstNotBelow(bound, low, high, &found).ok());
+        CHECK_EQ(found, first);
+      }
+      before = log_offset;
+    }
+  }
+}
+
 TEST("a batch that reaches over two ends of queue files has blocks for all its units before the log takes it") {
   Scratch scratch;
   std::shared_ptr<FileSystem> faulty;
