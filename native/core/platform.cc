@@ -1,6 +1,8 @@
 #include "platform.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -213,6 +215,10 @@ int SendFile(int to, int fd, int64_t offset, int64_t bytes, int64_t* sent) {
   *sent = std::max<ssize_t>(got, 0);
   return got < 0 ? errno : 0;
 }
+bool Cork(int socket, bool whether) {
+  const int value = whether ? 1 : 0;
+  return setsockopt(socket, IPPROTO_TCP, TCP_CORK, &value, sizeof value) == 0;
+}
 const int kSendFlags = MSG_NOSIGNAL | MSG_DONTWAIT, kMoreFollows = MSG_MORE;
 
 #else  // macOS
@@ -223,6 +229,7 @@ int SendFile(int to, int fd, int64_t offset, int64_t bytes, int64_t* sent) {
   *sent = count;  // EAGAIN and EINTR come with what was sent
   return result == 0 || count > 0 ? 0 : errno == EINTR ? EAGAIN : errno;
 }
+bool Cork(int, bool) { return false; }
 const int kSendFlags = MSG_DONTWAIT, kMoreFollows = 0;
 
 int Reserve(int, int64_t, int64_t) { return 0; }

@@ -52,6 +52,8 @@ Outlet PrepareOutlet(int fd);
 int Duplicate(int fd);
 // A pipe whose ends don't wait and are not inherited, to wake a thread that polls. Returns an errno.
 int MakeWakePipe(int ends[2]);
+// While a TCP socket is corked only full packets leave; uncorked, the rest does. False where that can't be.
+bool Cork(int socket, bool whether);
 // For sendmsg: no signal, no waiting; more follows at once. macOS: only no waiting.
 extern const int kSendFlags, kMoreFollows;
 

@@ -49,22 +49,30 @@ Sender::TargetPointer Sender::Find(uint64_t target) {
   return found == targets_.end() ? nullptr : found->second;
 }
 
-Status Sender::Add(uint64_t target, TransferItem item, bool* out) {
+Status Sender::Add(uint64_t target, TransferItem item) {
+  const TargetPointer to = Find(target);
+  if (!to) return Status::Error(Code::kTransferFailed, "the target is closed");
+  to->added.push_back(std::move(item));
+  return Status::Ok();
+}
+
+Status Sender::Send(uint64_t target, bool* out) {
   *out = false;
   const TargetPointer to = Find(target);
   if (!to) return Status::Error(Code::kTransferFailed, "the target is closed");
+  std::vector<TransferItem> items = std::exchange(to->added, {});
   {
     std::lock_guard lock(to->mutex);
     if (!to->failed.ok()) return to->failed;
     if (to->with_thread) {
-      to->incoming.push_back(std::move(item));
+      for (TransferItem& item : items) to->incoming.push_back(std::move(item));
       return Status::Ok();
     }
   }
-  to->transfer.Add(std::move(item));
-  int64_t items = 0, sent = 0;
+  for (TransferItem& item : items) to->transfer.Add(std::move(item));
+  int64_t sent = 0;
   bool blocked = false;
-  const Status status = to->transfer.Send(kTurnBytes, &items, &sent, &blocked);
+  const Status status = to->transfer.Send(kTurnBytes, &to->untold, &sent, &blocked);
   if (!status.ok()) to->transfer.Clear();
   *out = status.ok() && to->transfer.empty();
   if (*out) return status;

@@ -1,8 +1,8 @@
 // Sends on descriptors that are not ready at once: a thread that waits for them, so that who queues something never
 // does.
 //
-// Who adds an item sends what the descriptor takes right away, on its own thread; the rest is left to the sender's
-// thread, and so is what is added until all is out. A target's items are added by one thread.
+// Who sends what it has added sends what the descriptor takes on its own thread; the rest is left to the sender's thread,
+// and so is what is sent until all is out. A target's items are added and sent by one thread.
 #pragma once
 
 #include <atomic>
@@ -34,8 +34,10 @@ class Sender {
 
   // Takes the descriptor.
   Status Open(int fd, int64_t stall_ms, uint64_t* target);
-  // Queues an item. *out: all of it, and of what was before it, is with the kernel, and no progress will be told of it.
-  Status Add(uint64_t target, TransferItem item, bool* out);
+  // The item leaves with the next Send().
+  Status Add(uint64_t target, TransferItem item);
+  // *out: all that was added is with the kernel, and no progress will be told of it.
+  Status Send(uint64_t target, bool* out);
   // Forgets what is queued, without progress, and closes the descriptor.
   void Close(uint64_t target);
   std::vector<Progress> TakeProgress();
@@ -46,12 +48,13 @@ class Sender {
     Target(uint64_t its_id, int fd, int64_t its_stall_ms) : id(its_id), stall_ms(its_stall_ms), transfer(fd) {}
     const uint64_t id;
     const int64_t stall_ms;
-    Transfer transfer;  // the sender's thread's while `with_thread`, else of who adds
+    Transfer transfer;                // the sender's thread's while `with_thread`, else of who sends
+    std::vector<TransferItem> added;  // of who adds
     std::mutex mutex;   // of what follows
     bool with_thread = false, closed = false;
     Status failed;
     std::vector<TransferItem> incoming;  // while with the thread
-    // The thread's: when something went out last, and items that are out and were not told.
+    // As `transfer`: when something went out last, and items that are out and were not told.
     int64_t moved_ms = 0, untold = 0;
   };
   using TargetPointer = std::shared_ptr<Target>;

@@ -217,7 +217,7 @@ class Store {
   bool Cached(int64_t log_offset, int64_t bytes) const;
   // Where bytes of the visible log lie, for a Transfer; ranges that follow each other become one. kRangeGone for what
   // the log does not have (any more). *cached: none of it would have to come from disk.
-  Status LocateRanges(const std::vector<LogRange>& ranges, std::vector<TransferRange>* located, bool* cached) const;
+  Status LocateRanges(const std::vector<LogRange>& ranges, TransferItem* item, bool* cached) const;
   // Log offsets, newest first. Records are looked at: a hash may be another key's.
   Status FindKey(const KeyRequest& request, std::vector<int64_t>* log_offsets) const;
   // The queue offset for a store time: with kLower the queue's end when all messages are older, with kUpper its first

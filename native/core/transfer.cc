@@ -13,7 +13,7 @@
 namespace millrace {
 
 namespace {
-constexpr size_t kMostPieces = 64;  // of one call
+constexpr size_t kMostPieces = 256;  // of one call
 }  // namespace
 
 int64_t TransferItem::bytes() const {
@@ -30,29 +30,39 @@ Transfer::~Transfer() {
 }
 
 void Transfer::Add(TransferItem item) {
-  for (const TransferRange& range : item.ranges) range.segment->Hold();
+  for (const auto& segment : item.segments) segment->Hold();
   bytes_ += item.bytes();
   items_.push_back(std::move(item));
 }
 
 int64_t Transfer::Clear() {
   const auto count = static_cast<int64_t>(items_.size());
-  for (const TransferItem& item : items_)
-    for (const TransferRange& range : item.ranges) range.segment->Release();
-  items_.clear();
+  while (!items_.empty()) Pop();
   done_ = bytes_ = 0;
   return count;
+}
+
+void Transfer::Pop() {
+  for (const auto& segment : items_.front().segments) segment->Release();
+  items_.pop_front();
 }
 
 void Transfer::NextPieces(std::vector<Piece>* pieces) const {
   pieces->clear();
   int64_t skip = done_;
-  const TransferItem& item = items_.front();
+  for (const TransferItem& item : items_) {
+    PiecesOf(item, skip, pieces);
+    if (pieces->size() == kMostPieces || (!pieces->empty() && pieces->back().by_sendfile)) return;
+    skip = 0;
+  }
+}
+
+void Transfer::PiecesOf(const TransferItem& item, int64_t skip, std::vector<Piece>* pieces) const {
   const auto head_bytes = static_cast<int64_t>(item.head.size());
   if (skip < head_bytes) pieces->push_back({item.head.data() + skip, head_bytes - skip, nullptr, false});
   skip = std::max<int64_t>(0, skip - head_bytes);
   for (const TransferRange& range : item.ranges) {
-    if (pieces->size() == kMostPieces) return;
+    if (pieces->size() == kMostPieces || (!pieces->empty() && pieces->back().by_sendfile)) return;
     if (skip >= range.bytes) {
       skip -= range.bytes;
       continue;
@@ -125,6 +135,14 @@ Status Transfer::SendMemory(const std::vector<Piece>& pieces, bool more, int64_t
 Status Transfer::Send(int64_t limit, int64_t* items, int64_t* sent, bool* blocked) {
   *items = *sent = 0;
   *blocked = false;
+  // Several items leave in packets that are full, whichever calls they take.
+  const bool corked = is_socket_ && items_.size() > 1 && platform::Cork(fd_, true);
+  const Status status = SendSome(limit, items, sent, blocked);
+  if (corked) platform::Cork(fd_, false);
+  return status;
+}
+
+Status Transfer::SendSome(int64_t limit, int64_t* items, int64_t* sent, bool* blocked) {
   while (!items_.empty() && *sent < limit) {
     NextPieces(&pieces_);
     int64_t got = 0;
@@ -142,12 +160,10 @@ Status Transfer::Send(int64_t limit, int64_t* items, int64_t* sent, bool* blocke
     *sent += got;
     done_ += got;
     bytes_ -= got;
-    const TransferItem& item = items_.front();
-    if (done_ < item.bytes()) continue;
-    for (const TransferRange& range : item.ranges) range.segment->Release();
-    items_.pop_front();
-    done_ = 0;
-    ++*items;
+    for (int64_t bytes = 0; !items_.empty() && done_ >= (bytes = items_.front().bytes()); ++*items) {
+      done_ -= bytes;
+      Pop();
+    }
   }
   return Status::Ok();
 }

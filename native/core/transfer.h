@@ -14,15 +14,17 @@ namespace millrace {
 
 enum class TransferWay : int { kChosen, kSendfile, kWritev };
 
-// Bytes of one segment. The segment is held from when they are queued until they are out.
+// Bytes of one segment.
 struct TransferRange {
-  std::shared_ptr<Segment> segment;
-  int64_t file_offset = 0, bytes = 0;
+  Segment* segment;
+  int64_t file_offset, bytes;
 };
 
 struct TransferItem {
   std::vector<uint8_t> head;
   std::vector<TransferRange> ranges;
+  // Where the ranges lie. They are held from when the item is queued until it is out.
+  std::vector<std::shared_ptr<Segment>> segments;
   TransferWay way = TransferWay::kChosen;
   std::shared_ptr<const void> keep;  // lives until the item is out
   int64_t bytes() const;
@@ -58,8 +60,11 @@ class Transfer {
     const TransferRange* range;  // null: a head
     bool by_sendfile;
   };
-  // The part of `item` that begins `done_` bytes into it, with what follows in the same way.
+  // What comes next, of several items where memory follows memory, up to and with the first that goes by sendfile.
   void NextPieces(std::vector<Piece>* pieces) const;
+  void PiecesOf(const TransferItem& item, int64_t skip, std::vector<Piece>* pieces) const;
+  Status SendSome(int64_t limit, int64_t* items, int64_t* sent, bool* blocked);
+  void Pop();
   Status SendFile(const Piece& piece, int64_t* sent);
   Status SendMemory(const std::vector<Piece>& pieces, bool more, int64_t* sent);
   Status Failed(const char* call, int error_number) const;

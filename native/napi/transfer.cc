@@ -87,19 +87,19 @@ bool ReadRanges(const Arguments& arguments, size_t i, std::vector<LogRange>* ran
   if (arguments.Is(i, napi_undefined)) return true;
   if (!arguments.Bytes(i, &bytes, &length) || length % (2 * sizeof(double)) != 0) return false;
   const auto* numbers = reinterpret_cast<const double*>(bytes);
+  ranges->reserve(length / (2 * sizeof(double)));
   constexpr double kMost = 9007199254740991;
   for (size_t n = 0; n < length / sizeof(double); n += 2) {
-    if (!(numbers[n] >= 0 && numbers[n] <= kMost && numbers[n + 1] >= 0 && numbers[n + 1] <= kMost)) return false;
-    ranges->push_back({static_cast<int64_t>(numbers[n]), static_cast<int64_t>(numbers[n] + numbers[n + 1])});
+    const double from = numbers[n], size = numbers[n + 1];
+    if (!(from >= 0 && from <= kMost && size >= 0 && size <= kMost)) return false;
+    ranges->push_back({static_cast<int64_t>(from), static_cast<int64_t>(from + size)});
   }
   return true;
 }
 
-enum Outcome { kFromDisk, kQueued, kOut };
-
-// transfer(target, store | undefined, head | undefined, ranges | undefined, way, cachedOnly) → 0: it would have to come
-// from disk, and nothing was done; 1: it is queued, and progress will be told; 2: it is with the kernel.
-napi_value TransferItems(napi_env env, napi_callback_info info) {
+// addTransfer(target, store | undefined, head | undefined, ranges | undefined, way, cachedOnly) → false: it would have to
+// come from disk, and was not added; true: it leaves with the next sendTransfers.
+napi_value AddTransfer(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   Transfers* const transfers = TransfersOf(env);
   int64_t target = 0, way = 0;
@@ -111,21 +111,31 @@ napi_value TransferItems(napi_env env, napi_callback_info info) {
   if (transfers == nullptr || !arguments.Integer(0, &target) || !ReadRanges(arguments, 3, &ranges) ||
       (!arguments.Is(2, napi_undefined) && !arguments.Bytes(2, &head, &head_bytes)) || !arguments.Integer(4, &way) ||
       way < 0 || way > 2 || !arguments.Boolean(5, &cached_only))
-    return ThrowArgument(env, "transfer takes a target, a store, a head, ranges, a way and whether to wait");
+    return ThrowArgument(env, "addTransfer takes a target, a store, a head, ranges, a way and whether to wait");
   if (!ranges.empty()) {
     StoreHandle* handle = OpenHandle(env, arguments.at(1));
     if (handle == nullptr) return nullptr;
     bool cached = true;
-    const Status status = handle->store().LocateRanges(ranges, &item.ranges, &cached);
+    const Status status = handle->store().LocateRanges(ranges, &item, &cached);
     if (!status.ok()) return Throw(env, status);
-    if (cached_only && !cached) return js::Number(env, kFromDisk);
+    if (cached_only && !cached) return js::Boolean(env, false);
     item.keep = handle->shared();
   }
   item.head.assign(head, head + head_bytes);
   item.way = static_cast<TransferWay>(way);
+  const Status status = transfers->sender().Add(static_cast<uint64_t>(target), std::move(item));
+  return status.ok() ? js::Boolean(env, true) : Throw(env, status);
+}
+
+// sendTransfers(target) → whether all that was added is with the kernel; else progress will be told of it.
+napi_value SendTransfers(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  Transfers* const transfers = TransfersOf(env);
+  int64_t target = 0;
+  if (transfers == nullptr || !arguments.Integer(0, &target)) return ThrowArgument(env, "sendTransfers takes a target");
   bool out = false;
-  const Status status = transfers->sender().Add(static_cast<uint64_t>(target), std::move(item), &out);
-  return status.ok() ? js::Number(env, out ? kOut : kQueued) : Throw(env, status);
+  const Status status = transfers->sender().Send(static_cast<uint64_t>(target), &out);
+  return status.ok() ? js::Boolean(env, out) : Throw(env, status);
 }
 
 // readIn(store, ranges) → Promise: they are in the page cache
@@ -138,10 +148,10 @@ napi_value ReadIn(napi_env env, napi_callback_info info) {
   return RunOnPool(
       env, handle->shared(),
       [ranges](PoolWork& work) {
-        std::vector<TransferRange> located;
+        TransferItem item;
         bool cached = false;
-        work.status = work.store->LocateRanges(*ranges, &located, &cached);
-        for (const TransferRange& range : located) {
+        work.status = work.store->LocateRanges(*ranges, &item, &cached);
+        for (const TransferRange& range : item.ranges) {
           if (!work.status.ok()) return;
           work.status = range.segment->ReadIn(range.file_offset, range.bytes);
         }
@@ -174,7 +184,8 @@ napi_value HoldTransfers(napi_env env, napi_callback_info info) {
 void ExportTransfer(napi_env env, napi_value exports) {
   Export(env, exports, "beginTransfers", BeginTransfers);
   Export(env, exports, "openTarget", OpenTarget);
-  Export(env, exports, "transfer", TransferItems);
+  Export(env, exports, "addTransfer", AddTransfer);
+  Export(env, exports, "sendTransfers", SendTransfers);
   Export(env, exports, "readIn", ReadIn);
   Export(env, exports, "closeTarget", CloseTarget);
   Export(env, exports, "holdTransfers", HoldTransfers);

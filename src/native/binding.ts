@@ -183,19 +183,21 @@ export interface Binding {
   offsetByTime(store: NativeStore, queue: number, time: number, rule: number): Promise<number>
   /** Of a queue, or of the whole log; -1 when there is nothing. */
   timeSpan(store: NativeStore, queue: number | undefined): Promise<[earliest: number, latest: number]>
-  /** Once an environment, before the four below. `onProgress`: so many more items of a target are with the kernel; after an error the rest will never be. */
+  /** Once an environment, before those below. `onProgress`: so many more items of a target are with the kernel; after an error the rest will never be. */
   beginTransfers(onProgress: (target: number, items: number, error: Error | undefined) => void): void
   /** A target's number, for a duplicate of the descriptor. */
   openTarget(fd: number, stallMs: number): number
-  /** Ranges: log offset and size, alternating. Way: 0 chosen, 1 sendfile, 2 writev. → 0: would come from disk, nothing done; 1: queued; 2: with the kernel. */
-  transfer(
+  /** Ranges: log offset and size, alternating. Way: 0 chosen, 1 sendfile, 2 writev. → false: would come from disk, nothing done; true: leaves with `sendTransfers`. */
+  addTransfer(
     target: number,
     store: NativeStore | undefined,
     head: Uint8Array | undefined,
     ranges: Float64Array | undefined,
     way: number,
     cachedOnly: boolean,
-  ): number
+  ): boolean
+  /** Whether all that was added is with the kernel; else progress will be told. */
+  sendTransfers(target: number): boolean
   closeTarget(target: number): void
   /** Whether waiting for progress keeps the process alive. */
   holdTransfers(whether: boolean): void

@@ -3,9 +3,12 @@
  *
  * The addon writes to a duplicate of the descriptor. So that its bytes and Node's never mix, it begins only when the socket has nothing queued, and
  * while it is not done what the program writes to the socket waits in the socket (`cork`), and so does its `end`.
+ *
+ * What is given in one turn of the event loop leaves together: the kernel fills its packets, and wakes the reader less often.
  */
 import { Socket } from 'node:net'
-import { StoreError, storeError } from '../errors.js'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { storeError } from '../errors.js'
 import type { NativeStore } from '../native/binding.js'
 import { binding } from '../native/binding.js'
 import { checkObject } from './part.js'
@@ -38,15 +41,20 @@ export interface TransferJob {
   readonly way: TransferWay
 }
 
-interface Settling {
+interface Given {
+  readonly job: TransferJob
+  readonly bytes: number
   resolve(bytes: number): void
   reject(error: Error): void
-  readonly bytes: number
+  /** Its ranges have been read in. */
+  read: boolean
 }
 
 const WAYS: readonly TransferWay[] = ['chosen', 'sendfile', 'writev']
-const [QUEUED, OUT] = [1, 2]
 const EMPTY = new Uint8Array(0)
+/** So much, of so many, does not wait for the turn's end. */
+const TURN_BYTES = 1 << 20
+const TURN_JOBS = 64
 
 /** Of this environment, by the addon's numbers. */
 const targets = new Map<number, TransferTarget>()
@@ -63,12 +71,16 @@ function hold(more: number): void {
 export class TransferTarget {
   readonly #id: number
   readonly #socket: Socket | undefined
-  /** With the addon, oldest first. */
-  readonly #queued: Settling[] = []
-  /** Jobs that wait for the one before them: it reads from the disk, or the socket is not empty yet. */
-  readonly #later: (() => void)[] = []
+  /** With the addon, leaving at the turn's end. */
+  #added: Given[] = []
+  #addedBytes = 0
+  #due = false
+  /** Behind them, oldest first: they wait for the disk, or for what the socket had queued. */
+  readonly #later: Given[] = []
+  #waiting = false
+  /** Given to the descriptor, which has not taken all yet; oldest first. */
+  readonly #queued: Given[] = []
   readonly #idle: (() => void)[] = []
-  #busy = false
   #corked = false
   #failed: Error | undefined
   readonly #onClose = () => this.#fail(storeError('TRANSFER_FAILED', { reason: 'the socket was closed' }))
@@ -125,7 +137,7 @@ export class TransferTarget {
 
   /** Nothing of what was given to it is on its way any more. */
   get idle(): boolean {
-    return this.#queued.length === 0 && !this.#busy
+    return this.#added.length === 0 && this.#later.length === 0 && this.#queued.length === 0
   }
 
   /** Forgets what is not out yet, and lets go of the descriptor; the socket itself stays as it is. What waits rejects. */
@@ -136,72 +148,121 @@ export class TransferTarget {
   /** @internal */
   send(job: TransferJob): Promise<number> {
     return new Promise((resolve, reject) => {
-      let bytes = job.head?.length ?? 0
-      for (let i = 1; job.ranges !== undefined && i < job.ranges.length; i += 2) bytes += job.ranges[i] as number
-      const settling = { resolve, reject, bytes }
-      if (this.#busy) this.#later.push(() => this.#start(job, settling))
-      else this.#start(job, settling)
+      if (this.#failed !== undefined) {
+        reject(this.#failed)
+        return
+      }
+      const { head, ranges } = job
+      let bytes = head?.length ?? 0
+      if (ranges !== undefined) for (let i = 1; i < ranges.length; i += 2) bytes += ranges[i] as number
+      const given = { job, bytes, resolve, reject, read: false }
+      if (!this.#waiting && this.#mayWrite()) {
+        this.#add(given)
+        if (this.#addedBytes >= TURN_BYTES || this.#added.length >= TURN_JOBS) this.#send()
+        return
+      }
+      this.#later.push(kept(given))
+      if (!this.#waiting) this.#wait(this.#socketEmpty(this.#socket as Socket))
     })
   }
 
-  #start(job: TransferJob, settling: Settling): void {
+  /** Whether the descriptor is ours; then it stays so until all is out. */
+  #mayWrite(): boolean {
     const socket = this.#socket
-    if (this.#failed !== undefined || socket === undefined || this.#corked || socket.writableLength === 0) {
-      this.#hand(job, settling, true)
-    } else {
-      // Called when all before it is with the kernel, or never will be.
-      const flushed = new Promise<void>((resolve) => socket.write(EMPTY, () => resolve()))
-      this.#wait(flushed, () => this.#hand(job, settling, true))
-    }
+    if (socket === undefined || this.#corked) return true
+    if (socket.writableLength > 0) return false
+    this.#cork(socket)
+    return true
   }
 
-  /** Gives a job to the addon, which sends what the descriptor takes at once. */
-  #hand(job: TransferJob, settling: Settling, cachedOnly: boolean): void {
-    if (this.#failed !== undefined) {
-      settling.reject(this.#failed)
-      return
-    }
-    const { native, head, ranges, way } = job
-    try {
-      const outcome = binding.transfer(this.#id, native, head, ranges, WAYS.indexOf(way), cachedOnly)
-      if (outcome === OUT) settling.resolve(settling.bytes)
-      else if (outcome === QUEUED) this.#await(settling)
-      else this.#readFirst(job, settling)
-    } catch (error) {
-      settling.reject(error as Error)
-      // RANGE_GONE and the like concern this job alone: nothing of it was sent.
-      if (endsAll(error)) this.#fail(error as Error)
-    }
-  }
-
-  #await(settling: Settling): void {
-    this.#queued.push(settling)
-    hold(1)
-    if (!this.#corked) this.#socket?.cork()
+  #cork(socket: Socket): void {
+    socket.cork()
     this.#corked = true
   }
 
-  #readFirst(job: TransferJob, settling: Settling): void {
-    const read = binding.readIn(job.native as NativeStore, job.ranges as Float64Array)
-    this.#wait(read, () => this.#hand(job, settling, false), settling.reject)
+  /** Settles when nothing of the socket's own is on its way, and what the program writes from then on waits. */
+  async #socketEmpty(socket: Socket): Promise<void> {
+    // Called when all before it is with the kernel, or never will be.
+    await new Promise<void>((resolve) => socket.write(EMPTY, () => resolve()))
+    this.#cork(socket)
+    // What the program wrote behind it may have begun to leave. No event tells when it has.
+    while ((handleOf(socket)?.writeQueueSize ?? 0) > 0) await sleep(1)
   }
 
-  #wait(before: Promise<unknown>, then: () => void, rejected?: (error: Error) => void): void {
-    this.#busy = true
-    const goOn = (step: () => void) => {
-      this.#busy = false
-      step()
-      while (!this.#busy) {
-        const next = this.#later.shift()
-        if (next === undefined) break
-        next()
+  #add(given: Given): void {
+    const { native, head, ranges, way } = given.job
+    try {
+      if (!binding.addTransfer(this.#id, native, head, ranges, WAYS.indexOf(way), !given.read)) {
+        this.#later.unshift(kept(given))
+        this.#readIn()
+        return
       }
+    } catch (error) {
+      given.reject(error as Error) // it concerns this one alone: nothing of it was sent
       this.#settle()
+      return
     }
-    before.then(
-      () => goOn(then),
-      (error) => goOn(() => rejected?.(error as Error)),
+    this.#added.push(given)
+    this.#addedBytes += given.bytes
+    if (this.#due) return
+    this.#due = true
+    process.nextTick(this.#atTurnsEnd)
+  }
+
+  readonly #atTurnsEnd = () => {
+    this.#due = false
+    this.#send()
+  }
+
+  /** To the kernel, as much as the descriptor takes. */
+  #send(): void {
+    const added = this.#added
+    if (added.length === 0 || this.#failed !== undefined) return
+    this.#added = []
+    this.#addedBytes = 0
+    try {
+      if (binding.sendTransfers(this.#id)) {
+        for (const { resolve, bytes } of added) resolve(bytes)
+        this.#settle()
+        return
+      }
+      this.#await(added)
+    } catch (error) {
+      this.#await(added)
+      this.#fail(error as Error)
+    }
+  }
+
+  #await(sent: Given[]): void {
+    this.#queued.push(...sent)
+    hold(sent.length)
+  }
+
+  /** The first that waits, into memory. */
+  #readIn(): void {
+    const first = this.#later[0] as Given
+    const { native, ranges } = first.job
+    const read = binding.readIn(native as NativeStore, ranges as Float64Array)
+    this.#wait(
+      read.then(
+        () => {
+          first.read = true
+        },
+        (error) => {
+          if (this.#later[0] === first) this.#later.shift()
+          first.reject(error as Error)
+        },
+      ),
     )
+  }
+
+  #wait(before: Promise<void>): void {
+    this.#waiting = true
+    void before.then(() => {
+      this.#waiting = false
+      while (!this.#waiting && this.#later.length > 0) this.#add(this.#later.shift() as Given)
+      this.#settle()
+    })
   }
 
   #onProgress(items: number, error: Error | undefined): void {
@@ -234,7 +295,7 @@ export class TransferTarget {
     const cut = this.#queued.length > 0
     const queued = this.#queued.splice(0)
     hold(-queued.length)
-    for (const { reject } of queued) reject(error)
+    for (const { reject } of [...queued, ...this.#added.splice(0), ...this.#later.splice(0)]) reject(error)
     if (this.#socket !== undefined) {
       ofSockets.delete(this.#socket)
       this.#socket.off('close', this.#onClose)
@@ -242,6 +303,12 @@ export class TransferTarget {
     }
     this.#settle()
   }
+}
+
+/** With a head of its own: the caller's may change. */
+function kept(given: Given): Given {
+  const { job } = given
+  return job.head === undefined ? given : { ...given, job: { ...job, head: new Uint8Array(job.head) } }
 }
 
 /** @internal */
@@ -253,17 +320,27 @@ export function checkTransfer(target: TransferTarget, what: TransferOptions, nat
   if (!(target instanceof TransferTarget)) throw refuse('target', target, 'a TransferTarget')
   if (head !== undefined && !(head instanceof Uint8Array)) throw refuse('head', head, 'a Uint8Array')
   if (!WAYS.includes(way)) throw refuse('way', way, "'chosen', 'sendfile' or 'writev'")
-  const whole =
-    ranges instanceof Float64Array && ranges.length % 2 === 0 && ranges.every((number) => Number.isSafeInteger(number) && number >= 0)
+  const whole = ranges instanceof Float64Array && ranges.length % 2 === 0 && areOffsets(ranges)
   if (given !== undefined && !whole)
     throw refuse('ranges', given, 'a page of pullRanges, or log offsets and sizes, alternating, in a Float64Array')
   return { native, head, ranges, way }
 }
 
-function handleOf(socket: Socket): { fd?: number } | undefined {
-  return (socket as unknown as { _handle?: { fd?: number } })._handle
+/** (Not `every`: its call for each number takes longer than the rest of the look.) */
+function areOffsets(numbers: Float64Array): boolean {
+  for (let i = 0; i < numbers.length; i++) {
+    const number = numbers[i] as number
+    if (!(Number.isSafeInteger(number) && number >= 0)) return false
+  }
+  return true
 }
 
-function endsAll(error: unknown): boolean {
-  return error instanceof StoreError && (error.code === 'TRANSFER_FAILED' || error.code === 'PAGE_UNREADABLE')
+interface Handle {
+  readonly fd?: number
+  /** Bytes that are not with the kernel. */
+  readonly writeQueueSize?: number
+}
+
+function handleOf(socket: Socket): Handle | undefined {
+  return (socket as unknown as { _handle?: Handle })._handle
 }

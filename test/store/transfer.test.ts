@@ -103,6 +103,30 @@ t.test('many answers at once to a slow reader, what the program writes between t
   }
 })
 
+t.test('a program that goes on writing to the socket: never a byte of it within an answer', async (t) => {
+  const store = await filled(t)
+  const { ours, theirs } = await connected(t)
+  const written = Buffer.alloc(3 << 20, 'z')
+  let writes = 0
+  const write = () => {
+    if (writes++ < 8) ours.write(written, write)
+  }
+  const head = Buffer.from('<head>')
+  const target = TransferTarget.of(ours)
+  const pages = [await page(store, 0), await page(store, 1)]
+  // The second is behind the first when that is out, and so on, all the time.
+  write()
+  write()
+  const sent = pages.map((ranges) => store.transfer(target, { head, ranges, way: 'writev' }))
+  head.fill('!')
+  const answer = Buffer.concat([Buffer.from('<head>'), await raw(store, 0), Buffer.from('<head>'), await raw(store, 1)])
+  const got = await read(theirs, 8 * written.length + answer.length)
+  await Promise.all(sent)
+  const at = got.indexOf('<head>')
+  t.ok(at >= 0 && got.subarray(at, at + answer.length).equals(answer), 'the answers as they are')
+  t.ok(Buffer.concat([got.subarray(0, at), got.subarray(at + answer.length)]).every((byte) => byte === 122), 'and what was written around them')
+})
+
 t.test('a file takes ranges too, over segments', async (t) => {
   const store = await filled(t)
   const path = join(t.testdir({}), 'out')
