@@ -1,8 +1,6 @@
 #include "platform.h"
 
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -13,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 #if defined(__linux__) && defined(__aarch64__)
 #include <sys/auxv.h>
@@ -35,6 +34,12 @@ int Retry(int (*call)(int), int fd) {
     result = call(fd);
   } while (result != 0 && errno == EINTR);
   return result == 0 ? 0 : errno;
+}
+
+int64_t ClockMs(clockid_t clock) {
+  timespec now{};
+  clock_gettime(clock, &now);
+  return static_cast<int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1000000;
 }
 
 // 4 KiB on x64, but up to 64 KiB on arm64.
@@ -205,6 +210,8 @@ bool HasCrcInstructions() { return (getauxval(AT_HWCAP) & HWCAP_CRC32) != 0; }
 
 void NameThread(const char* name) { pthread_setname_np(pthread_self(), name); }
 
+int64_t CoarseMs() { return ClockMs(CLOCK_MONOTONIC_COARSE); }
+
 int SendFile(int to, int fd, int64_t offset, int64_t bytes, int64_t* sent) {
   constexpr int64_t kMost = 1 << 30;
   off_t at = offset;
@@ -215,13 +222,11 @@ int SendFile(int to, int fd, int64_t offset, int64_t bytes, int64_t* sent) {
   *sent = std::max<ssize_t>(got, 0);
   return got < 0 ? errno : 0;
 }
-bool Cork(int socket, bool whether) {
-  const int value = whether ? 1 : 0;
-  return setsockopt(socket, IPPROTO_TCP, TCP_CORK, &value, sizeof value) == 0;
-}
 const int kSendFlags = MSG_NOSIGNAL | MSG_DONTWAIT, kMoreFollows = MSG_MORE;
 
 #else  // macOS
+
+int64_t CoarseMs() { return ClockMs(CLOCK_MONOTONIC); }
 
 int SendFile(int to, int fd, int64_t offset, int64_t bytes, int64_t* sent) {
   off_t count = bytes;
@@ -229,7 +234,6 @@ int SendFile(int to, int fd, int64_t offset, int64_t bytes, int64_t* sent) {
   *sent = count;  // EAGAIN and EINTR come with what was sent
   return result == 0 || count > 0 ? 0 : errno == EINTR ? EAGAIN : errno;
 }
-bool Cork(int, bool) { return false; }
 const int kSendFlags = MSG_DONTWAIT, kMoreFollows = 0;
 
 int Reserve(int, int64_t, int64_t) { return 0; }

@@ -52,10 +52,11 @@ Outlet PrepareOutlet(int fd);
 int Duplicate(int fd);
 // A pipe whose ends don't wait and are not inherited, to wake a thread that polls. Returns an errno.
 int MakeWakePipe(int ends[2]);
-// While a TCP socket is corked only full packets leave; uncorked, the rest does. False where that can't be.
-bool Cork(int socket, bool whether);
 // For sendmsg: no signal, no waiting; more follows at once. macOS: only no waiting.
 extern const int kSendFlags, kMoreFollows;
+
+// Of a clock that only rises and is read without delay; it moves every few milliseconds. macOS: the usual one.
+int64_t CoarseMs();
 
 // True when all pages of the range are in memory. macOS counts likewise with mincore.
 bool Resident(const void* address, size_t bytes);

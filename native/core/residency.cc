@@ -1,7 +1,6 @@
 #include "residency.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "platform.h"
 
@@ -11,11 +10,7 @@ namespace {
 constexpr int64_t kPieceBytes = 1 << 20;
 constexpr uint32_t kHoldsMs = 250;
 
-uint32_t Now() {
-  using std::chrono::milliseconds;
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return static_cast<uint32_t>(std::chrono::duration_cast<milliseconds>(now).count()) << 1;
-}
+uint32_t Now() { return static_cast<uint32_t>(platform::CoarseMs()) << 1; }
 }  // namespace
 
 Residency::Residency(const uint8_t* base, int64_t bytes)

@@ -1,8 +1,8 @@
 // Sends on descriptors that are not ready at once: a thread that waits for them, so that who queues something never
 // does.
 //
-// Who sends what it has added sends what the descriptor takes on its own thread; the rest is left to the sender's thread,
-// and so is what is sent until all is out. A target's items are added and sent by one thread.
+// Who sends what it has added sends what the descriptor takes on its own thread; the rest is left to the sender's
+// thread, and so is what is sent until all is out. A target's items are added and sent by one thread.
 #pragma once
 
 #include <atomic>
@@ -50,7 +50,7 @@ class Sender {
     const int64_t stall_ms;
     Transfer transfer;                // the sender's thread's while `with_thread`, else of who sends
     std::vector<TransferItem> added;  // of who adds
-    std::mutex mutex;   // of what follows
+    std::mutex mutex;                 // of what follows
     bool with_thread = false, closed = false;
     Status failed;
     std::vector<TransferItem> incoming;  // while with the thread

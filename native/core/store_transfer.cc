@@ -10,8 +10,7 @@ Status Store::LocateRanges(const std::vector<LogRange>& ranges, TransferItem* it
   MILLRACE_RETURN_IF_ERROR(CheckOpen());
   const auto segments = log_.segments();
   const int64_t begin = segments->empty() ? log_.published() : segments->front()->from(), end = visible_end();
-  Segment* segment = nullptr;
-  *cached = true;
+  Segment* current = nullptr;
   for (const auto& [from, to] : ranges) {
     if (to < from || from < begin || to > end)
       return Status::Error(Code::kRangeGone,
@@ -19,23 +18,26 @@ Status Store::LocateRanges(const std::vector<LogRange>& ranges, TransferItem* it
                                " are not in the log, which has " + std::to_string(begin) + " to " + std::to_string(end),
                            paths_.root, begin);
     for (int64_t at = from; at < to;) {
-      if (segment == nullptr || at < segment->from() || at >= segment->end()) {
+      if (current == nullptr || at < current->from() || at >= current->end()) {
         item->segments.push_back(CommitLog::FindIn(*segments, at, log_.segment_bytes()));
-        segment = item->segments.back().get();
-        MILLRACE_RETURN_IF_ERROR(segment->Open());
+        current = item->segments.back().get();
+        MILLRACE_RETURN_IF_ERROR(current->Open());
       }
-      const int64_t file_offset = at - segment->from();
-      const int64_t here = std::min(to - at, segment->bytes() - file_offset);
-      *cached = *cached && segment->residency().Has(file_offset, here, end - segment->from());
+      const int64_t file_offset = at - current->from();
+      const int64_t here = std::min(to - at, current->bytes() - file_offset);
       TransferRange* const last = item->ranges.empty() ? nullptr : &item->ranges.back();
-      if (last != nullptr && last->segment == segment && last->file_offset + last->bytes == file_offset) {
+      if (last != nullptr && last->segment == current && last->file_offset + last->bytes == file_offset) {
         last->bytes += here;
       } else {
-        item->ranges.push_back({segment, file_offset, here});
+        item->ranges.push_back({current, file_offset, here});
       }
       at += here;
     }
   }
+  *cached = true;
+  // Not for each: records that follow one another are one range now.
+  for (const auto& [segment, at, bytes] : item->ranges)
+    *cached = *cached && segment->residency().Has(at, bytes, end - segment->from());
   return Status::Ok();
 }
 

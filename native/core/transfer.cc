@@ -135,14 +135,6 @@ Status Transfer::SendMemory(const std::vector<Piece>& pieces, bool more, int64_t
 Status Transfer::Send(int64_t limit, int64_t* items, int64_t* sent, bool* blocked) {
   *items = *sent = 0;
   *blocked = false;
-  // Several items leave in packets that are full, whichever calls they take.
-  const bool corked = is_socket_ && items_.size() > 1 && platform::Cork(fd_, true);
-  const Status status = SendSome(limit, items, sent, blocked);
-  if (corked) platform::Cork(fd_, false);
-  return status;
-}
-
-Status Transfer::SendSome(int64_t limit, int64_t* items, int64_t* sent, bool* blocked) {
   while (!items_.empty() && *sent < limit) {
     NextPieces(&pieces_);
     int64_t got = 0;

@@ -63,7 +63,6 @@ class Transfer {
   // What comes next, of several items where memory follows memory, up to and with the first that goes by sendfile.
   void NextPieces(std::vector<Piece>* pieces) const;
   void PiecesOf(const TransferItem& item, int64_t skip, std::vector<Piece>* pieces) const;
-  Status SendSome(int64_t limit, int64_t* items, int64_t* sent, bool* blocked);
   void Pop();
   Status SendFile(const Piece& piece, int64_t* sent);
   Status SendMemory(const std::vector<Piece>& pieces, bool more, int64_t* sent);

@@ -97,8 +97,8 @@ bool ReadRanges(const Arguments& arguments, size_t i, std::vector<LogRange>* ran
   return true;
 }
 
-// addTransfer(target, store | undefined, head | undefined, ranges | undefined, way, cachedOnly) → false: it would have to
-// come from disk, and was not added; true: it leaves with the next sendTransfers.
+// addTransfer(target, store | undefined, head | undefined, ranges | undefined, way, cachedOnly) → false: it would have
+// to come from disk, and was not added; true: it leaves with the next sendTransfers.
 napi_value AddTransfer(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   Transfers* const transfers = TransfersOf(env);

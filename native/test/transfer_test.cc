@@ -366,9 +366,9 @@ TEST("a segment that is cut while it is sent ends the transfer, whichever way") 
     uint64_t target = 0;
     bool out = true;
     CHECK(progress.sender.Open(sockets.ours, 0, &target).ok());
-    CHECK(progress
-              .Give(target, filled.Item("a", std::vector<LogRange>(20, {segment->from(), segment->end()}), way), &out)
-              .ok());
+    CHECK(
+        progress.Give(target, filled.Item("a", std::vector<LogRange>(20, {segment->from(), segment->end()}), way), &out)
+            .ok());
     CHECK(!out);
     CHECK(truncate(segment->path().c_str(), 0) == 0);
     std::thread reader([&] { (void)sockets.Read(1 << 20); });

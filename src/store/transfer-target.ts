@@ -4,7 +4,7 @@
  * The addon writes to a duplicate of the descriptor. So that its bytes and Node's never mix, it begins only when the socket has nothing queued, and
  * while it is not done what the program writes to the socket waits in the socket (`cork`), and so does its `end`.
  *
- * What is given in one turn of the event loop leaves together: the kernel fills its packets, and wakes the reader less often.
+ * What is given in one turn of the event loop leaves together: the reader is woken less often.
  */
 import { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'

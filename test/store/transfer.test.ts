@@ -124,7 +124,10 @@ t.test('a program that goes on writing to the socket: never a byte of it within 
   await Promise.all(sent)
   const at = got.indexOf('<head>')
   t.ok(at >= 0 && got.subarray(at, at + answer.length).equals(answer), 'the answers as they are')
-  t.ok(Buffer.concat([got.subarray(0, at), got.subarray(at + answer.length)]).every((byte) => byte === 122), 'and what was written around them')
+  t.ok(
+    Buffer.concat([got.subarray(0, at), got.subarray(at + answer.length)]).every((byte) => byte === 122),
+    'and what was written around them',
+  )
 })
 
 t.test('a file takes ranges too, over segments', async (t) => {
