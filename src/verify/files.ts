@@ -1,6 +1,6 @@
 /** Folders and files as they lie, whoever made them: links are not followed, and nothing is taken for what it should be. */
 import { closeSync, openSync, readSync } from 'node:fs'
-import { lstat, opendir } from 'node:fs/promises'
+import { lstat, opendir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseFileName } from '../format/file-name.js'
 import type { Finding, Findings } from './findings.js'
@@ -54,6 +54,32 @@ export async function numberedFiles(
     else files.push({ name, path: resolve(root, path), shown: path, from, bytes: info.size })
   }
   return files
+}
+
+/** A small file of a length that is known (undefined: any); what stands in the way of reading it is found. Undefined too where nothing is there. */
+export async function wholeFile(
+  root: string,
+  path: string,
+  bytes: number | undefined,
+  found: (problem: string) => void,
+): Promise<Buffer | undefined> {
+  const full = join(root, path)
+  if (!(await exists(full))) return undefined
+  const info = await lstat(full)
+  if (!info.isFile()) found(info.isSymbolicLink() ? 'is a symbolic link' : 'is no file')
+  else if (bytes !== undefined && info.size !== bytes) found(`has ${info.size} bytes, not ${bytes}`)
+  else return readFile(full)
+  return undefined
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return false
+      throw error
+    },
+  )
 }
 
 /** At most `bytes` bytes of a file from `at` on. */

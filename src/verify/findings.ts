@@ -1,7 +1,7 @@
 /** What is wrong with a store, as far as somebody wants to read it. */
 
 export interface Finding {
-  part: 'store' | 'log' | 'queue' | 'index' | 'checkpoint'
+  part: 'store' | 'log' | 'queue' | 'index' | 'checkpoint' | 'position'
   /** The file or folder, within the store. */
   path: string
   problem: string

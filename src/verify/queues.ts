@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { extensionOffset, isFiller, isWritten, type QueueUnit, readQueueUnit, UNIT_BYTES } from '../format/queue-unit.js'
 import { type NumberedFile, namesIn, numberedFiles, readPiece } from './files.js'
 import type { Findings } from './findings.js'
+import { ExtensionFiles } from './queue-extension.js'
 
 const MAX_WINDOW_UNITS = 512
 const TOPIC = /^[%|\-_0-9a-zA-Z]{1,255}$/
@@ -15,9 +16,10 @@ export interface ExpectedUnit {
   queueOffset: number
   logOffset: number
   size: number
+  storeTimestamp: number
   tagCode: bigint
-  /** The code is a time, and the time of a store whose levels are not known: any later one will do. */
-  delayedSince?: number | undefined
+  /** The code is a time, and maybe that of a store whose levels are not known: any after the store time will do. */
+  delayed: boolean
 }
 
 export class QueueChecks {
@@ -45,7 +47,8 @@ export class QueueChecks {
           continue
         }
         const files = await numberedFiles(root, [folder], 'queue', UNIT_BYTES, findings).catch(notAFolder)
-        checks.#queues.set(folder, new QueueCheck(folder, files))
+        const extension = await numberedFiles(root, [join('consumequeue_ext', topic, queueId)], 'queue', 1, findings).catch(notAFolder)
+        checks.#queues.set(folder, new QueueCheck(folder, files, new ExtensionFiles(extension)))
       }
     }
     return checks
@@ -59,7 +62,7 @@ export class QueueChecks {
     const folder = join('consumequeue', expected.topic, String(expected.queueId))
     let queue = this.#queues.get(folder)
     if (queue === undefined) {
-      queue = new QueueCheck(folder, [])
+      queue = new QueueCheck(folder, [], new ExtensionFiles([]))
       this.#queues.set(folder, queue)
     }
     this.units += queue.expect(expected, this.#logMin, this.#findings)
@@ -79,6 +82,7 @@ function notAFolder(error: NodeJS.ErrnoException): [] {
 class QueueCheck {
   readonly #folder: string
   readonly #files: readonly NumberedFile[]
+  readonly #extension: ExtensionFiles
   readonly #begin: number
   readonly #end: number
   #next: number
@@ -88,9 +92,10 @@ class QueueCheck {
   #missingFrom = -1
   #missingTo = -1
 
-  constructor(folder: string, files: readonly NumberedFile[]) {
+  constructor(folder: string, files: readonly NumberedFile[], extension: ExtensionFiles) {
     this.#folder = folder
     this.#files = files
+    this.#extension = extension
     this.#begin = this.#next = (files[0]?.from ?? 0) / UNIT_BYTES
     const last = files.at(-1)
     this.#end = last === undefined ? this.#begin : (last.from + last.bytes) / UNIT_BYTES
@@ -115,9 +120,24 @@ class QueueCheck {
     }
     if (unit.logOffset !== logOffset || unit.size !== size)
       found(`points to ${unit.size} bytes at ${unit.logOffset}; its message has ${size} at ${logOffset}`)
-    else if (!sameCode(unit, expected)) found(`has the tag code ${unit.tagCode}; its message's is ${expected.tagCode}`)
-    else return 1
+    else {
+      const problem = this.#codeProblem(unit.tagCode, expected)
+      if (problem === undefined) return 1
+      found(problem)
+    }
     return 0
+  }
+
+  #codeProblem(tagCode: bigint, expected: ExpectedUnit): string | undefined {
+    const address = extensionOffset(tagCode)
+    if (address === undefined)
+      return isCode(tagCode, expected) ? undefined : `has the tag code ${tagCode}; its message's is ${expected.tagCode}`
+    const unit = this.#extension.unit(address)
+    if (unit === undefined) return `points to byte ${address} of the queue's extension, where no unit lies`
+    const where = `its unit of the extension, at byte ${address},`
+    if (!isCode(unit.tagCode, expected)) return `${where} has the tag code ${unit.tagCode}; its message's is ${expected.tagCode}`
+    if (unit.storeTimestamp === expected.storeTimestamp) return undefined
+    return `${where} has the store time ${unit.storeTimestamp}; its message's is ${expected.storeTimestamp}`
   }
 
   finish(logMin: number, logEnd: number, findings: Findings): void {
@@ -162,7 +182,6 @@ class QueueCheck {
   }
 }
 
-function sameCode({ tagCode }: QueueUnit, expected: ExpectedUnit): boolean {
-  if (tagCode === expected.tagCode || extensionOffset(tagCode) !== undefined) return true
-  return expected.delayedSince !== undefined && tagCode >= BigInt(expected.delayedSince)
+function isCode(tagCode: bigint, { tagCode: expected, delayed, storeTimestamp }: ExpectedUnit): boolean {
+  return tagCode === expected || (delayed && tagCode >= BigInt(storeTimestamp))
 }

@@ -1,13 +1,12 @@
 /**
  * Looks at a whole store from its files, without the engine that writes them: every record's bytes and CRC and the chain they make, every queue unit
- * against its message, every index entry against its record and every chain through them, the checkpoint. Changes nothing, and takes no lock: a store
+ * against its message (with its extension), every index entry against its record and every chain through them, checkpoint and position. Changes nothing, and takes no lock: a store
  * that is written meanwhile may look wrong at its end.
  */
-import { lstat, readFile } from 'node:fs/promises'
 import { join, relative, resolve, sep } from 'node:path'
 import { storeError } from '../errors.js'
 import { int32, int64 } from '../format/bytes.js'
-import { CHECKPOINT_BYTES, readCheckpoint } from '../format/checkpoint.js'
+import { CHECKPOINT_BYTES, type Checkpoint, readCheckpoint } from '../format/checkpoint.js'
 import { delayLevel, parseDelayLevels } from '../format/delay-level.js'
 import { type IndexSizes, indexKeyHash } from '../format/index-file.js'
 import { splitKeys } from '../format/properties.js'
@@ -17,10 +16,11 @@ import { transactionType } from '../format/sys-flag.js'
 import { SCHEDULE_TOPIC, tagCode, tagHash } from '../format/tag-code.js'
 import type { StoreSettings } from '../store/settings.js'
 import { checkSettings, defaultSettings, logPaths } from '../store/settings.js'
-import { numberedFiles } from './files.js'
+import { exists, numberedFiles, wholeFile } from './files.js'
 import { type Finding, Findings } from './findings.js'
 import { IndexChecks } from './index-files.js'
 import { type LogRecord, walkLog } from './log.js'
+import { PositionChecks } from './position.js'
 import { type ExpectedUnit, QueueChecks } from './queues.js'
 
 export interface VerifyOptions {
@@ -48,6 +48,7 @@ export interface Verification {
 }
 
 const PROGRESS_BYTES = 16 << 20
+const CHECKPOINT = 'checkpoint'
 
 /** Resolves with what is there and what is wrong. Rejects with NO_STORE where no log is, and with IO_ERROR where a file can't be read. */
 export async function verifyStore(directory: string, options: VerifyOptions = {}): Promise<Verification> {
@@ -105,6 +106,8 @@ class Verifier {
     const segments = await numberedFiles(this.#root, this.#logs, 'log', 1, findings)
     const minLogOffset = segments[0]?.from ?? 0
     const total = segments.reduce((sum, { bytes }) => sum + bytes, 0)
+    const checkpoint = await this.#readCheckpoint()
+    const position = await PositionChecks.open(this.#root, checkpoint, findings)
     const queues = await QueueChecks.open(this.#root, findings, minLogOffset)
     const index = await IndexChecks.open(this.#root, this.#indexSizes, findings, minLogOffset)
     const walk = { end: minLogOffset }
@@ -121,7 +124,8 @@ class Verifier {
     }
     queues.finish(walk.end)
     index.finish(walk.end)
-    await this.#checkpoint(newest)
+    position.finish(walk.end)
+    if (checkpoint !== undefined) this.#checkTimes(checkpoint, newest)
     this.#options.onProgress?.(total, total)
     return {
       closedProperly: !(await exists(join(this.#root, 'abort'))),
@@ -145,9 +149,10 @@ class Verifier {
     if (transaction === 'none' || transaction === 'commit') {
       const unit: ExpectedUnit = {
         ...{ topic, queueId: int32(bytes, at + QUEUE_ID_AT), queueOffset: int64(bytes, at + QUEUE_OFFSET_AT), logOffset, size },
+        storeTimestamp,
         tagCode: tagCode({ topic, tags, delay, storeTimestamp }, this.#delayLevelsMs),
+        delayed: topic === SCHEDULE_TOPIC && delayLevel(delay, this.#delayLevelsMs.length) > 0,
       }
-      if (topic === SCHEDULE_TOPIC && delayLevel(delay, this.#delayLevelsMs.length) > 0) unit.delayedSince = storeTimestamp
       queues.expect(unit)
       this.#holdSides(unit, properties, queues)
     }
@@ -169,31 +174,25 @@ class Verifier {
       const name = `${topic} ${queueId}`
       if (seen.has(name) || !(this.#multiDispatch || queues.has(topic, queueId))) continue
       seen.add(name)
-      queues.expect({ ...unit, topic, queueId, queueOffset, tagCode: BigInt(tagHash(properties.TAGS)), delayedSince: undefined })
+      queues.expect({ ...unit, topic, queueId, queueOffset, tagCode: BigInt(tagHash(properties.TAGS)), delayed: false })
     }
   }
 
+  #readCheckpoint(): Promise<Checkpoint | undefined> {
+    const found = (problem: string) => this.#findings.add({ part: 'checkpoint', path: CHECKPOINT, problem })
+    return wholeFile(this.#root, CHECKPOINT, CHECKPOINT_BYTES, found).then((bytes) =>
+      bytes === undefined ? undefined : readCheckpoint(bytes),
+    )
+  }
+
   /** It says up to which store time everything is on disk: not more than there is. */
-  async #checkpoint(newest: number): Promise<void> {
-    const path = 'checkpoint'
-    const found = (problem: string) => this.#findings.add({ part: 'checkpoint', path, problem })
-    if (!(await exists(join(this.#root, path)))) return
-    const info = await lstat(join(this.#root, path))
-    if (!info.isFile()) return found(info.isSymbolicLink() ? 'is a symbolic link' : 'is no file')
-    if (info.size !== CHECKPOINT_BYTES) return found(`has ${info.size} bytes, not ${CHECKPOINT_BYTES}`)
-    const checkpoint = readCheckpoint(await readFile(join(this.#root, path)))
+  #checkTimes(checkpoint: Checkpoint, newest: number): void {
     for (const name of ['physicMsgTimestamp', 'logicsMsgTimestamp', 'indexMsgTimestamp'] as const)
       if (checkpoint[name] < 0 || (newest > 0 && checkpoint[name] > newest))
-        found(`says that everything up to ${checkpoint[name]} is on disk (${name}); the newest record was stored at ${newest}`)
+        this.#findings.add({
+          part: 'checkpoint',
+          path: CHECKPOINT,
+          problem: `says that everything up to ${checkpoint[name]} is on disk (${name}); the newest record was stored at ${newest}`,
+        })
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return false
-      throw error
-    },
-  )
 }

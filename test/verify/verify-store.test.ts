@@ -14,6 +14,7 @@ import {
 import { cp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { crc32 } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { type Finding, type MessageStore, verifyStore } from '#src/index.js'
 import { newDirectory, openAt, openNew, refusal, small } from '../store/stores.js'
@@ -228,6 +229,35 @@ t.test('missing, foreign, short, long and linked files', async (t) => {
       { part: 'checkpoint', problem: /physicMsgTimestamp/ } as never,
     ],
     [
+      'a short position',
+      (d) => truncateSync(join(d, 'millrace/position'), 512),
+      { part: 'position', path: 'millrace/position', problem: /has 512 bytes, not 4608/ } as never,
+    ],
+    [
+      'a damaged position',
+      (d) => flip(join(d, 'millrace/position'), 4096 + 23),
+      { part: 'position', path: 'millrace/position', problem: /the slot at byte 4096 is damaged/ } as never,
+    ],
+    [
+      'a position behind the end of the log',
+      (d) => {
+        const path = join(d, 'millrace/position')
+        for (const at of [0, 4096]) {
+          const slot = readFileSync(path).subarray(at, at + 64)
+          slot.writeBigInt64BE(1n << 40n, 24)
+          const crc = Buffer.alloc(4)
+          crc.writeUInt32BE(crc32(slot))
+          overwrite(path, at, Buffer.concat([slot, crc]))
+        }
+      },
+      { part: 'position', problem: /says that the log is dispatched up to 1099511627776; it ends at / } as never,
+    ],
+    [
+      'a damaged table of queues',
+      (d) => flip(join(d, 'millrace/queues'), 60),
+      { part: 'position', path: 'millrace/queues', problem: /no whole table/ } as never,
+    ],
+    [
       'units behind the end of the log',
       (d) =>
         overwrite(
@@ -268,6 +298,30 @@ t.test('missing, foreign, short, long and linked files', async (t) => {
     )
     await rm(directory, { recursive: true })
   }
+})
+
+t.test('units of an extension are held against their records', async (t) => {
+  const settings = { ...small, enableConsumeQueueExt: true, mappedFileSizeConsumeQueueExt: 4096 }
+  const store = await openNew(t, { settings })
+  await store.appendBatch(Array.from({ length: 500 }, (_, i) => ({ topic: 'orders', tags: `g${i % 7}`, body: 'x' })))
+  await store.close()
+  t.match(await verifyStore(store.directory, { settings }), { findings: [], units: 500 })
+  const folder = join(store.directory, 'consumequeue_ext/orders/0')
+  const files = readdirSync(folder).sort()
+  t.ok(files.length > 2)
+  const first = join(folder, files[0]!)
+  const second = join(folder, files[1]!)
+  // size, tag code, store time of the first file's third and fourth unit, and of the second file's first
+  flip(first, 2 * 20 + 1)
+  flip(first, 3 * 20 + 9)
+  flip(second, 17)
+  await rm(join(folder, files.at(-1)!))
+  const findings = await findingsOf(store.directory)
+  const problems = findings.map(({ queueOffset, problem }) => `${queueOffset} ${problem}`)
+  t.match(problems[0], /^2 points to byte 40 of the queue's extension, where no unit lies$/)
+  t.match(problems[1], /^3 its unit of the extension, at byte 60, has the tag code -?\d+; its message's is \d+$/)
+  t.match(problems[2], /^\d+ its unit of the extension, at byte 4096, has the store time -?\d+; its message's is \d+$/)
+  t.ok(problems.length > 3 && problems.slice(3).every((problem) => /where no unit lies/.test(problem)), 'those of the last file')
 })
 
 t.test('what lies in the way, and what RocketMQ passes over too', async (t) => {
