@@ -122,6 +122,8 @@ class ConsumeQueue {
   // Takes [min, max) as what is in the files; what lies behind in them is zeroed when it is not zero already. `last` is
   // the unit before `max`, where it is known.
   Status SetBounds(int64_t min, int64_t max, const QueueUnit* last = nullptr);
+  // The same where nothing lies behind `max`.
+  Status TakeBounds(int64_t min, int64_t max, const QueueUnit* last = nullptr);
   int64_t files_begin() const { return first_file_ * units_per_file(); }
   int64_t files_end() const { return (last_file_ + 1) * units_per_file(); }
   bool has_files() const { return last_file_ >= first_file_; }
@@ -192,8 +194,12 @@ class ConsumeQueues {
   // The queue, made in memory when it is new (no file until something is put). Null for a name that is not RocketMQ's.
   ConsumeQueue* GetOrMake(std::string_view topic, int32_t queue_id);
   ConsumeQueue* Get(std::string_view topic, int32_t queue_id) const;
+  // In any order.
   std::vector<ConsumeQueue*> All() const;
-  bool empty() const;
+  // By topic and number.
+  std::vector<ConsumeQueue*> InOrder() const;
+  size_t count() const;
+  bool empty() const { return count() == 0; }
 
   // The queues that got units since the last call, each with its mark set, for the caller to Settle(). Where units are
   // put, one thread at a time.

@@ -45,6 +45,11 @@ Status ConsumeQueue::Load() {
 }
 
 Status ConsumeQueue::SetBounds(int64_t min, int64_t max, const QueueUnit* last) {
+  MILLRACE_RETURN_IF_ERROR(TakeBounds(min, max, last));
+  return owner_->options().writable && has_files() ? ZeroBehind(max) : Status::Ok();
+}
+
+Status ConsumeQueue::TakeBounds(int64_t min, int64_t max, const QueueUnit* last) {
   {
     std::lock_guard lock(tail_lock_);
     tail_first_ = max;
@@ -65,8 +70,7 @@ Status ConsumeQueue::SetBounds(int64_t min, int64_t max, const QueueUnit* last) 
     }
     MILLRACE_RETURN_IF_ERROR(extension_->CutBehind(last != nullptr ? last->tag_code : before.tag_code));
   }
-  if (!owner_->options().writable || !has_files()) return Status::Ok();
-  return ZeroBehind(max);
+  return Status::Ok();
 }
 
 // A unit behind the end would be taken for one once the units before it are there again. Whole files behind the end go.

@@ -80,7 +80,11 @@ std::vector<ConsumeQueue*> ConsumeQueues::All() const {
   std::vector<ConsumeQueue*> all;
   all.reserve(queues_.size());
   for (const auto& [key, queue] : queues_) all.push_back(queue.get());
-  lock.unlock();
+  return all;
+}
+
+std::vector<ConsumeQueue*> ConsumeQueues::InOrder() const {
+  std::vector<ConsumeQueue*> all = All();
   std::sort(all.begin(), all.end(), [](const ConsumeQueue* a, const ConsumeQueue* b) {
     const int order = a->topic().compare(b->topic());
     return order != 0 ? order < 0 : a->queue_id() < b->queue_id();
@@ -88,9 +92,9 @@ std::vector<ConsumeQueue*> ConsumeQueues::All() const {
   return all;
 }
 
-bool ConsumeQueues::empty() const {
+size_t ConsumeQueues::count() const {
   std::shared_lock lock(mutex_);
-  return queues_.empty();
+  return queues_.size();
 }
 
 void ConsumeQueues::MarkDirty(ConsumeQueue* queue) {

@@ -85,6 +85,8 @@ class Recovery {
     bool writing = false;  // units from the cursor on are put anew
     bool gap = false;      // units before what was found are missing: the queue is made from the whole log
     int64_t same_from = 0, same_to = 0;  // units that were found as their records have them
+    QueueUnit last{};                    // the one before the cursor, where it has been looked at
+    int64_t last_offset = -1;
     std::vector<uint8_t> window;
     int64_t window_first = 0, window_count = 0;
   };
@@ -95,6 +97,8 @@ class Recovery {
   int64_t BytesBehind(int64_t end);
   Status DecideDamage(int64_t end, Found found, int64_t last_timestamp);
   Status ReadUnit(QueueState& state, int64_t offset, QueueUnit* unit, bool* there);
+  // The same of one that has no neighbours to be read.
+  Status ReadOne(ConsumeQueue* queue, int64_t offset, QueueUnit* unit, bool* there);
   // In the queue's files.
   Status FirstUnitNotBelow(ConsumeQueue* queue, int64_t log_offset, int64_t* unit);
   Status MarkGap(QueueState& state, std::string reason);

@@ -172,7 +172,7 @@ Status Recovery::Apply() {
       QueueUnit unit{};
       bool there = false;
       if (queue->has_files() && row.max_offset <= queue->files_end())
-        MILLRACE_RETURN_IF_ERROR(ReadUnit(state, row.max_offset - 1, &unit, &there));
+        MILLRACE_RETURN_IF_ERROR(ReadOne(queue, row.max_offset - 1, &unit, &there));
       // A first file that is gone takes numbers with it that the log may still have.
       const bool beheaded = queue->has_files() && row.min_offset < queue->files_begin();
       if (beheaded || !there || unit.log_offset != row.last_log_offset || unit.size != row.last_size) {
@@ -181,6 +181,8 @@ Status Recovery::Apply() {
                                                                      : "its files are missing"));
       } else {
         state.cursor = row.max_offset;
+        state.last = unit;
+        state.last_offset = row.max_offset - 1;
       }
     } else {
       state.cursor = row.max_offset;
@@ -263,7 +265,7 @@ Status Recovery::Apply() {
 
   // 5. Bounds. What lies behind the last good unit is zeroed. Units that were there are written again after a crash:
   // that they can be read does not say that the disk has them.
-  for (ConsumeQueue* queue : in_.queues->All()) {
+  for (ConsumeQueue* queue : in_.queues->InOrder()) {
     QueueState* state = nullptr;
     MILLRACE_RETURN_IF_ERROR(StateOf(queue, &state));
     const auto row = rows.find(queue);
@@ -281,14 +283,20 @@ Status Recovery::Apply() {
       state->cursor = 0;
     }
     if (!state->writing) {
-      QueueUnit last{};
-      bool there = false;
-      state->window_count = 0;
-      if (state->cursor > queue->files_begin() && queue->has_files())
-        MILLRACE_RETURN_IF_ERROR(ReadUnit(*state, state->cursor - 1, &last, &there));
+      bool there = state->last_offset >= 0 && state->last_offset == state->cursor - 1;
+      // As whoever closed the store left it: nothing lies behind the last unit.
+      const bool as_closed = there && in_.clean && in_.has_table;
+      if (!there && state->cursor > queue->files_begin() && queue->has_files())
+        MILLRACE_RETURN_IF_ERROR(ReadOne(queue, state->cursor - 1, &state->last, &there));
       int64_t min = state->cursor;
-      if (queue->has_files()) MILLRACE_RETURN_IF_ERROR(MinOffset(queue, state->cursor, &min));
-      MILLRACE_RETURN_IF_ERROR(queue->SetBounds(min, state->cursor, there ? &last : nullptr));
+      if (as_closed && LogMin() == 0) {
+        min = row->second->min_offset;
+      } else if (queue->has_files()) {
+        MILLRACE_RETURN_IF_ERROR(MinOffset(queue, state->cursor, &min));
+      }
+      const QueueUnit* const last = there ? &state->last : nullptr;
+      MILLRACE_RETURN_IF_ERROR(as_closed ? queue->TakeBounds(min, state->cursor, last)
+                                         : queue->SetBounds(min, state->cursor, last));
     } else if (queue->has_files() && queue->min_offset() <= queue->files_begin() && !in_.read_only) {
       int64_t min = queue->min_offset();
       MILLRACE_RETURN_IF_ERROR(queue->WriteOut());

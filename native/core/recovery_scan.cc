@@ -70,7 +70,7 @@ Status Recovery::Scan() {
   std::map<int64_t, int> other_lengths;
   Status mismatch;
   size_t loaded = 0;
-  for (ConsumeQueue* queue : in_.queues->All()) {
+  for (ConsumeQueue* queue : in_.queues->InOrder()) {
     if (queue->extension()) MILLRACE_RETURN_IF_ERROR(queue->extension()->Load());
     Status status = queue->Load();
     if (status.ok()) {
@@ -201,14 +201,13 @@ Status Recovery::DecideDamage(int64_t end, Found found, int64_t last_timestamp) 
   } else if (found != Found::kEnd || behind > 0) {
     if (in_.clean) {
       int64_t queues_end = 0;
-      for (ConsumeQueue* queue : in_.queues->All()) {
+      for (ConsumeQueue* queue : in_.queues->InOrder()) {
         int64_t units = 0;
         QueueUnit unit{};
         bool there = false;
-        QueueState state{queue};
         if (!queue->has_files() || !FirstUnitNotBelow(queue, INT64_MAX, &units).ok() || units <= queue->files_begin())
           continue;
-        MILLRACE_RETURN_IF_ERROR(ReadUnit(state, units - 1, &unit, &there));
+        MILLRACE_RETURN_IF_ERROR(ReadOne(queue, units - 1, &unit, &there));
         if (there && !IsPreBlank(unit)) queues_end = std::max(queues_end, unit.log_offset + unit.size);
       }
       // A store that was closed properly has dispatched everything: what its queues point to was there.
@@ -258,6 +257,15 @@ Status Recovery::ReadUnit(QueueState& state, int64_t offset, QueueUnit* unit, bo
   return Status::Ok();
 }
 
+Status Recovery::ReadOne(ConsumeQueue* queue, int64_t offset, QueueUnit* unit, bool* there) {
+  uint8_t bytes[kUnitBytes];
+  int64_t got = 0;
+  MILLRACE_RETURN_IF_ERROR(queue->Read(offset, 1, bytes, &got));
+  if (got == 1) *unit = DecodeUnit(bytes);
+  *there = got == 1 && unit->log_offset >= 0 && unit->size > 0;
+  return Status::Ok();
+}
+
 Status Recovery::FirstUnitNotBelow(ConsumeQueue* queue, int64_t log_offset, int64_t* unit) {
   const int64_t low = queue->files_begin();
   return queue->FirstNotBelow(log_offset, low, queue->has_files() ? queue->files_end() : low, unit);
@@ -266,14 +274,13 @@ Status Recovery::FirstUnitNotBelow(ConsumeQueue* queue, int64_t log_offset, int6
 Status Recovery::NoteNumbers(QueueTable* table) {
   std::unordered_set<ConsumeQueue*> known;
   for (const auto& row : table->rows) known.insert(in_.queues->Get(row.topic, row.queue_id));
-  for (ConsumeQueue* queue : in_.queues->All()) {
+  for (ConsumeQueue* queue : in_.queues->InOrder()) {
     if (known.contains(queue) || HasGap(queue) || !queue->has_files()) continue;
-    QueueState state{queue};
     QueueUnit last{};
     bool there = false;
     int64_t end = 0;
     MILLRACE_RETURN_IF_ERROR(FirstUnitNotBelow(queue, INT64_MAX, &end));
-    if (end > queue->files_begin()) MILLRACE_RETURN_IF_ERROR(ReadUnit(state, end - 1, &last, &there));
+    if (end > queue->files_begin()) MILLRACE_RETURN_IF_ERROR(ReadOne(queue, end - 1, &last, &there));
     table->rows.push_back(
         {queue->topic(), queue->queue_id(), end, end, there ? last.log_offset : -1, there ? last.size : 0});
   }
@@ -281,7 +288,7 @@ Status Recovery::NoteNumbers(QueueTable* table) {
 }
 
 Status Recovery::Forget(QueueTable table) {
-  for (ConsumeQueue* queue : in_.queues->All()) MILLRACE_RETURN_IF_ERROR(queue->Reset());
+  for (ConsumeQueue* queue : in_.queues->InOrder()) MILLRACE_RETURN_IF_ERROR(queue->Reset());
   states_.clear();
   in_.table = std::move(table);
   in_.has_table = false;

@@ -232,7 +232,7 @@ napi_value ListQueues(napi_env env, napi_callback_info info) {
   napi_value array = nullptr;
   napi_create_array(env, &array);
   uint32_t i = 0;
-  for (ConsumeQueue* queue : handle->store().queues().All()) {
+  for (ConsumeQueue* queue : handle->store().queues().InOrder()) {
     if (queue->max_offset() == 0) continue;  // known by name only: nothing was ever put
     napi_set_element(env, array, i++, String(env, queue->topic()));
     napi_set_element(env, array, i++, Number(env, queue->queue_id()));

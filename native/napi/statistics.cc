@@ -55,7 +55,7 @@ napi_value GetStatistics(napi_env env, napi_callback_info info) {
       store.log().published(),
       store.read_only() ? store.log().published() : store.flusher().flushed(),
       static_cast<int64_t>(store.log().segments()->size()),
-      static_cast<int64_t>(store.queues().All().size()),
+      static_cast<int64_t>(store.queues().count()),
       store.queues().tail_bytes(),
       static_cast<int64_t>(store.index().files().size()),
       store.disk_full() ? 1 : 0,

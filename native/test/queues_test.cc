@@ -1,6 +1,8 @@
 #include <cstring>
+#include <map>
 #include <random>
 
+#include "../core/forwarding_file_system.h"
 #include "../core/store.h"
 #include "../core/unit_windows.h"
 #include "check.h"
@@ -63,6 +65,45 @@ TEST("a queue that begins behind a file's start is filled up with Java's pre-bla
   replica = OpenStore(TinyOptions(scratch / "replica"));
   CHECK_EQ(replica->FindQueue("orders", 0)->min_offset(), min);
   CHECK_EQ(static_cast<int64_t>(Bodies(*replica, "orders", 0).size()), 700 - min);
+}
+
+// Counts the times that files are opened.
+class CountedOpens final : public ForwardingFileSystem {
+ public:
+  CountedOpens() : ForwardingFileSystem(PosixFileSystem()) {}
+  Status Open(const std::string& path, OpenMode mode, int* fd) override {
+    opens[path]++;
+    return ForwardingFileSystem::Open(path, mode, fd);
+  }
+  std::map<std::string, int> opens;
+};
+
+TEST("of a store that was closed properly each queue's last file is opened once, and no other of it") {
+  Scratch scratch;
+  constexpr int kQueues = 700;  // more than descriptors are kept
+  StoreOptions options = TinyOptions(scratch / "store");
+  {
+    auto store = OpenStore(options);
+    for (int n = 0; n < 22; n++)  // a file has 20 units
+      for (int queue = 0; queue < kQueues; queue++) CHECK(AppendOne(*store, "many", queue, std::to_string(n)).ok());
+    CHECK(store->Close().ok());
+  }
+  CountedOpens files;
+  auto store = OpenStore(options, nullptr, &files);
+  CHECK_EQ(store->recovery().clean_before, true);
+  int opens = 0;
+  for (const auto& [path, times] : files.opens)
+    if (path.find("/consumequeue/") != std::string::npos) {
+      CHECK_EQ(times, 1);
+      opens++;
+    }
+  CHECK_EQ(opens, kQueues);
+  for (int queue = 0; queue < kQueues; queue += 97) {
+    CHECK_EQ(store->FindQueue("many", queue)->min_offset(), int64_t{0});
+    CHECK_EQ(Bodies(*store, "many", queue).size(), size_t{22});
+    CHECK(AppendOne(*store, "many", queue, "one more").ok());
+    CHECK_EQ(Bodies(*store, "many", queue).back(), std::string("one more"));
+  }
 }
 
 TEST("the first message that the log still has is found, whatever gaps lie before and behind it") {
