@@ -4,8 +4,8 @@
  */
 import { lstat, mkdir, readdir, readFile, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { replaceFile, syncFolder } from '../durable-file.js'
 import { StoreError, storeError } from '../errors.js'
-import { replaceFile, syncFolder } from './durable-file.js'
 import type { Message } from './message.js'
 import type { MessageStore } from './message-store.js'
 import { checkObject, checkWhole, invalid } from './part.js'

@@ -6,8 +6,11 @@ import { imports, includes, linesMatching, sourceFiles } from './tree.js'
 const allowed: Readonly<Record<string, readonly string[]>> = {
   'src/format/': [],
   'src/native/': ['src/format/', 'src/store/types'],
-  'src/store/': ['src/format/', 'src/native/'],
+  'src/store/': ['src/format/', 'src/native/', 'src/durable-file'],
   'src/verify/': ['src/format/', 'src/store/settings'],
+  'src/protocol/': ['src/format/'],
+  'src/remoting/': ['src/protocol/'],
+  'src/namesrv/': ['src/remoting/', 'src/protocol/', 'src/format/', 'src/durable-file'],
   'src/cli/': ['src/format/', 'src/store/', 'src/index'],
 }
 
@@ -30,6 +33,15 @@ t.test('src/format knows no files, no clock and no package but Node’s own', as
     t.same(wrong, [], file.path)
   }
   t.same(linesMatching(format, /\bDate\.now\(|\bnew Date\(\)|\bperformance\b|\bsetTimeout\(/), [])
+})
+
+t.test('src/protocol knows no sockets, no files and no clock', async (t) => {
+  const protocol = sources.filter(({ path }) => path.startsWith('src/protocol/'))
+  for (const file of protocol) {
+    const wrong = imports(file).filter((name) => !name.startsWith('src/') && name !== 'node:zlib')
+    t.same(wrong, [], file.path)
+  }
+  t.same(linesMatching(protocol, /\bDate\.now\(|\bnew Date\(\)|\bperformance\b|\bsetTimeout\(/), [])
 })
 
 t.test('only src/native/binding.ts loads the addon', async (t) => {

@@ -1,0 +1,99 @@
+/** Header fields as values: each request and response says once which it has; both sides read and write by that. */
+import type { Fields } from './command.js'
+
+/** What a Java peer would have thrown. Its class and message are what the remark of an answer with code 1 says. */
+export class FieldError extends Error {
+  readonly javaClass: string
+  constructor(javaClass: string, message: string) {
+    super(message)
+    this.javaClass = javaClass
+  }
+}
+
+export interface Kind<T> {
+  /** Undefined where there is none, or none of this kind, as Java takes it. */
+  read(text: string | undefined, name: string): T | undefined
+  write(value: T): string
+  readonly optional?: true
+}
+
+const INTEGER = /^[+-]?\d+$/
+
+function integer(min: bigint, max: bigint): Kind<number> {
+  return {
+    read: (text) => {
+      if (text === undefined || !INTEGER.test(text)) return undefined
+      const number = Number(text)
+      // Long.MAX_VALUE stands for no limit: it is rounded, and stays as large.
+      return Number.isSafeInteger(number) || (BigInt(text) >= min && BigInt(text) <= max) ? number : undefined
+    },
+    write: String,
+  }
+}
+
+export const text: Kind<string> = { read: (given) => given, write: (value) => value }
+export const int32 = integer(-(2n ** 31n), 2n ** 31n - 1n)
+export const int64 = integer(-(2n ** 63n), 2n ** 63n - 1n)
+export const bool: Kind<boolean> = { read: (given) => (given === undefined ? undefined : given.toLowerCase() === 'true'), write: String }
+
+export function optional<T>(kind: Kind<T>): Kind<T> & { readonly optional: true } {
+  return { ...kind, optional: true }
+}
+
+type Kinds = Readonly<Record<string, Kind<unknown>>>
+// A text that is missing is missing in Java too until somebody looks at it; a number or a boolean that is missing ends the request.
+type Optional<K extends Kinds> = { [N in keyof K]: K[N] extends { optional: true } ? N : K[N] extends Kind<string> ? N : never }[keyof K]
+type ValueOf<K> = K extends Kind<infer T> ? T : never
+export type Read<K extends Kinds> = { readonly [N in Exclude<keyof K, Optional<K>>]: ValueOf<K[N]> } & {
+  readonly [N in Optional<K>]?: ValueOf<K[N]> | undefined
+}
+type OptionalToWrite<K extends Kinds> = { [N in keyof K]: K[N] extends { optional: true } ? N : never }[keyof K]
+export type Written<K extends Kinds> = { readonly [N in Exclude<keyof K, OptionalToWrite<K>>]: ValueOf<K[N]> } & {
+  readonly [N in OptionalToWrite<K>]?: ValueOf<K[N]> | undefined
+}
+
+export interface FieldsType<K extends Kinds> {
+  read(fields: Fields | undefined): Read<K>
+  write(values: Written<K>): Fields
+}
+
+export function fieldsOf<K extends Kinds>(kinds: K): FieldsType<K> {
+  const entries = Object.entries(kinds)
+  return {
+    read: (fields) => {
+      const values: Record<string, unknown> = {}
+      for (const [name, kind] of entries) {
+        const value = kind.read(fields?.[name], name)
+        if (value === undefined && kind.optional !== true && (kind as Kind<unknown>) !== (text as Kind<unknown>))
+          throw new FieldError('java.lang.NullPointerException', `the field ${name} is missing, or no number`)
+        if (value !== undefined) values[name] = value
+      }
+      return values as Read<K>
+    },
+    write: (values) => {
+      const fields: Record<string, string> = {}
+      for (const [name, kind] of entries) {
+        const value = (values as Record<string, unknown>)[name]
+        if (value !== undefined) fields[name] = kind.write(value)
+      }
+      return fields
+    },
+  }
+}
+
+/** A request: its code, its fields and those of its answer. What its body is, and its answer's, says `bodies/`. */
+export interface RequestType<F extends Kinds, A extends Kinds> {
+  readonly code: number
+  readonly name: string
+  readonly fields: FieldsType<F>
+  readonly answer: FieldsType<A>
+}
+
+export function request<F extends Kinds, A extends Kinds = Record<never, never>>(
+  code: number,
+  name: string,
+  fields: F,
+  answer?: A,
+): RequestType<F, A> {
+  return { code, name, fields: fieldsOf(fields), answer: fieldsOf(answer ?? ({} as A)) }
+}

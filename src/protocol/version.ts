@@ -1,0 +1,11 @@
+/** Versions as headers have them: ordinals of RocketMQ's MQVersion, in which each release has a snapshot before it. */
+
+/** 4.9.8: what it does is what is done here. */
+export const OWN_VERSION = 409
+
+/** From 4.9.4 on a client reads routes as ordinary JSON. */
+export const V4_9_4 = 401
+/** From 3.0.11 on a broker's registration has filter servers beside its topics. */
+export const V3_0_11 = 36
+/** From 5.0.0 on a compressed registration ends with mappings of topics' queues. */
+export const V5_0_0 = 413

@@ -1,0 +1,115 @@
+/**
+ * One socket of the remoting protocol, on either side: bytes to commands, commands to bytes. What is written in one turn of the event loop leaves together.
+ */
+import type { Socket } from 'node:net'
+import { type Command, readCommand, writeHead } from '../protocol/command.js'
+import { FrameError, FrameReader } from '../protocol/frame.js'
+
+/** More that the other end does not take, and none of its requests is looked at until it does. */
+const MAX_UNREAD_BYTES = 16 << 20
+
+export interface ConnectionOptions {
+  onCommand: (command: Command, connection: Connection) => void
+  /** `reason`: why this end closed it; undefined where the other did. */
+  onClose: (connection: Connection, reason: string | undefined) => void
+  /** Closed after so many milliseconds without a byte in either direction. */
+  idleMs: number
+  /** Bytes of frames that are not whole yet, told as they change. */
+  onPending?: (connection: Connection, change: number) => void
+}
+
+export class Connection {
+  /** `ip:port` of the other end. */
+  readonly remote: string
+  readonly #socket: Socket
+  readonly #reader = new FrameReader()
+  readonly #options: ConnectionOptions
+  #pending = 0
+  #corked = false
+  #reason: string | undefined
+  #closed = false
+
+  constructor(socket: Socket, options: ConnectionOptions) {
+    this.#socket = socket
+    this.#options = options
+    const { remoteAddress = '', remotePort = 0 } = socket
+    this.remote = `${remoteAddress.replace(/^::ffff:/, '')}:${remotePort}`
+    socket.on('data', (chunk: Buffer) => {
+      this.#reader.push(chunk)
+      this.#work()
+    })
+    socket.on('error', (error) => this.close(error.message))
+    socket.on('close', () => this.#gone())
+    socket.on('drain', () => {
+      socket.resume()
+      this.#work()
+    })
+    socket.setTimeout(options.idleMs, () => this.close(`idle for ${options.idleMs} ms`))
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Dropped when the connection is closed: who waits for an answer hears of that. */
+  send(command: Command): void {
+    const socket = this.#socket
+    if (this.#closed || socket.destroyed || socket.writableEnded) return
+    if (!this.#corked) {
+      this.#corked = true
+      socket.cork()
+      process.nextTick(() => {
+        this.#corked = false
+        socket.uncork()
+      })
+    }
+    socket.write(writeHead(command, command.type, command.body.length))
+    if (command.body.length > 0) socket.write(command.body)
+  }
+
+  /** At once; what is not with the kernel yet is lost. */
+  close(reason: string): void {
+    if (this.#closed) return
+    this.#reason ??= reason
+    this.#socket.destroy()
+  }
+
+  /** When what was sent is with the kernel. */
+  end(): void {
+    if (!this.#closed) this.#socket.end(() => this.#socket.destroy())
+  }
+
+  /** Takes the frames that are whole, as long as the other end takes what they are answered with. */
+  #work(): void {
+    const socket = this.#socket
+    try {
+      while (!socket.destroyed) {
+        if (socket.writableLength > MAX_UNREAD_BYTES) {
+          socket.pause()
+          break
+        }
+        const frame = this.#reader.next()
+        if (frame === undefined) break
+        this.#options.onCommand(readCommand(frame), this)
+      }
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error
+      this.close(error.message)
+      return
+    }
+    this.#tellPending(this.#reader.pendingBytes)
+  }
+
+  #tellPending(bytes: number): void {
+    const change = bytes - this.#pending
+    this.#pending = bytes
+    if (change !== 0) this.#options.onPending?.(this, change)
+  }
+
+  #gone(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#tellPending(0)
+    this.#options.onClose(this, this.#reason)
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * A port that answers requests of the remoting protocol: RocketMQ's NettyRemotingServer. Whatever a peer sends costs its own connection at most:
+ * frames are bounded, so is what of them is not whole, over all connections too, and what a peer does not read.
+ */
+import { createServer, type Server, type Socket } from 'node:net'
+import { type Command, isOneway, isResponse, responseTo } from '../protocol/command.js'
+import { FieldError } from '../protocol/fields.js'
+import { ResponseCode } from '../protocol/response-code.js'
+import { OWN_VERSION } from '../protocol/version.js'
+import { Connection } from './connection.js'
+
+/** What a handler answers; nothing where there is no answer, or it comes later by `connection.send`. */
+export type Answer = Partial<Pick<Command, 'code' | 'remark' | 'fields' | 'body'>>
+export type Handler = (request: Command, connection: Connection) => Answer | undefined | Promise<Answer | undefined>
+
+export interface RemotingServerOptions {
+  host: string
+  port: number
+  /** By request code. */
+  handlers: ReadonlyMap<number, Handler>
+  onConnectionClosed?: (connection: Connection) => void
+  /** What went wrong with a connection or a request, for the log. */
+  onTrouble?: (trouble: { remote: string; reason: string; code?: number }) => void
+  /** RocketMQ's serverChannelMaxIdleTimeSeconds. Default 120,000. */
+  idleMs?: number
+  /** Bytes of frames that are not whole, over all connections; who makes it more is closed. Default 256 MiB. */
+  maxPendingBytes?: number
+}
+
+export interface RemotingServerStatistics {
+  readonly connections: number
+  readonly requests: number
+  /** Connections that this end closed, for what they sent or left out. */
+  readonly closed: number
+}
+
+const DEFAULT_IDLE_MS = 120_000
+const DEFAULT_MAX_PENDING_BYTES = 256 << 20
+const BACKLOG = 1024
+const OWN = { language: 'JAVA', version: OWN_VERSION } as const
+
+export class RemotingServer {
+  readonly #options: RemotingServerOptions
+  readonly #server: Server
+  readonly #connections = new Set<Connection>()
+  #pendingBytes = 0
+  #requests = 0
+  #closed = 0
+
+  private constructor(options: RemotingServerOptions) {
+    this.#options = options
+    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket))
+  }
+
+  /** Settles when the port listens; rejects where it can't (EADDRINUSE and the like). */
+  static async listen(options: RemotingServerOptions): Promise<RemotingServer> {
+    const server = new RemotingServer(options)
+    await new Promise<void>((resolve, reject) => {
+      server.#server.once('error', reject)
+      server.#server.listen({ host: options.host, port: options.port, backlog: BACKLOG }, () => {
+        server.#server.off('error', reject)
+        server.#server.on('error', (error) => options.onTrouble?.({ remote: '', reason: error.message }))
+        resolve()
+      })
+    })
+    return server
+  }
+
+  get port(): number {
+    const address = this.#server.address()
+    return address !== null && typeof address === 'object' ? address.port : this.#options.port
+  }
+
+  get statistics(): RemotingServerStatistics {
+    return { connections: this.#connections.size, requests: this.#requests, closed: this.#closed }
+  }
+
+  /** No more connections; those that there are end when what was answered is with the kernel. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    for (const connection of this.#connections) connection.end()
+    await closed
+  }
+
+  #accept(socket: Socket): void {
+    const { idleMs = DEFAULT_IDLE_MS, maxPendingBytes = DEFAULT_MAX_PENDING_BYTES } = this.#options
+    const connection = new Connection(socket, {
+      idleMs,
+      onCommand: (command, from) => this.#take(command, from),
+      onClose: (gone, reason) => {
+        this.#connections.delete(gone)
+        if (reason !== undefined) this.#trouble(gone, reason)
+        this.#options.onConnectionClosed?.(gone)
+      },
+      onPending: (of, change) => {
+        this.#pendingBytes += change
+        if (change > 0 && this.#pendingBytes > maxPendingBytes) of.close(`more than ${maxPendingBytes} bytes of frames that are not whole`)
+      },
+    })
+    this.#connections.add(connection)
+  }
+
+  #take(command: Command, connection: Connection): void {
+    if (isResponse(command)) return // nobody waits for it
+    this.#requests++
+    const handler = this.#options.handlers.get(command.code)
+    if (handler === undefined) {
+      this.#answer(command, connection, {
+        code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
+        remark: ` request type ${command.code} not supported`,
+      })
+      return
+    }
+    try {
+      const answer = handler(command, connection)
+      if (!(answer instanceof Promise)) this.#answer(command, connection, answer)
+      else
+        answer.then(
+          (later) => this.#answer(command, connection, later),
+          (error) => this.#refuse(command, connection, error),
+        )
+    } catch (error) {
+      this.#refuse(command, connection, error)
+    }
+  }
+
+  #answer(request: Command, connection: Connection, answer: Answer | undefined): void {
+    if (answer !== undefined && !isOneway(request)) connection.send(responseTo(request, OWN, answer))
+  }
+
+  /** As Java: the exception's class and message. */
+  #refuse(request: Command, connection: Connection, error: unknown): void {
+    const { name, message } = error instanceof Error ? error : new Error(String(error))
+    const remark = `${error instanceof FieldError ? error.javaClass : name}: ${message}`
+    if (!(error instanceof FieldError)) this.#options.onTrouble?.({ remote: connection.remote, reason: remark, code: request.code })
+    this.#answer(request, connection, { code: ResponseCode.SYSTEM_ERROR, remark })
+  }
+
+  #trouble(connection: Connection, reason: string): void {
+    this.#closed++
+    this.#options.onTrouble?.({ remote: connection.remote, reason })
+  }
+}

@@ -1,0 +1,138 @@
+/** A server of the remoting protocol and those who mean it ill: each costs its own connection, and the others nothing. */
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { writeCommand } from '#src/protocol/command.js'
+import { FieldError } from '#src/protocol/fields.js'
+import { BINARY_HEADER, JSON_HEADER } from '#src/protocol/frame.js'
+import { type Handler, RemotingServer, type RemotingServerOptions } from '#src/remoting/remoting-server.js'
+import { RemotingPeer } from '../support/remoting.js'
+import { malformed } from '../support/wire.js'
+
+t.setTimeout(60_000)
+
+const ECHO = 1000
+const LATER = 1001
+const BROKEN = 1002
+const MISSING = 1003
+const LARGE = 1004
+const LARGE_BYTES = 1 << 20
+
+async function listening(t: Test, options: Partial<RemotingServerOptions> = {}) {
+  const troubles: { reason: string; code?: number }[] = []
+  const handlers = new Map<number, Handler>([
+    [ECHO, ({ fields, body }) => ({ ...(fields && { fields }), body })],
+    [LATER, ({ body }) => sleep(20, { remark: 'later', body })],
+    [
+      BROKEN,
+      () => {
+        throw new TypeError('no such thing')
+      },
+    ],
+    [MISSING, () => Promise.reject(new FieldError('java.lang.NullPointerException', 'queueId'))],
+    [LARGE, () => ({ body: Buffer.alloc(LARGE_BYTES) })],
+  ])
+  const server = await RemotingServer.listen({
+    host: '127.0.0.1',
+    port: 0,
+    handlers,
+    onTrouble: (trouble) => troubles.push(trouble),
+    ...options,
+  })
+  t.teardown(() => server.close())
+  const address = `127.0.0.1:${server.port}`
+  const peer = async () => {
+    const connected = await RemotingPeer.connect(address)
+    t.teardown(() => connected.close())
+    return connected
+  }
+  return { server, peer, troubles, port: server.port }
+}
+
+t.test('requests are answered in their own form, out of order where one takes longer, and a oneway one not at all', async (t) => {
+  const { server, peer } = await listening(t)
+  const one = await peer()
+  for (const type of [JSON_HEADER, BINARY_HEADER] as const) {
+    one.type = type
+    const later = one.send({ code: LATER, body: Buffer.from('slow') })
+    t.match(await one.send({ code: ECHO, fields: { a: 'größe' }, body: Buffer.from('x') }), {
+      type,
+      code: 0,
+      flag: 1,
+      fields: { a: 'größe' },
+      version: 409,
+    })
+    t.match(await later, { remark: 'later', body: Buffer.from('slow') })
+    void one.send({ code: ECHO, flag: 2 })
+    void one.send({ code: 999, flag: 2 })
+    t.match(await one.send({ code: 999 }), { code: 3, remark: ' request type 999 not supported' })
+    t.match(await one.send({ code: BROKEN }), { code: 1, remark: 'TypeError: no such thing' })
+    t.match(await one.send({ code: MISSING }), { code: 1, remark: 'java.lang.NullPointerException: queueId' })
+    t.same(one.pushed, [])
+  }
+  t.match(server.statistics, { connections: 1, requests: 14, closed: 0 })
+})
+
+t.test('what RocketMQ closes a connection for closes it here, and no other', async (t) => {
+  const { peer, troubles, port, server } = await listening(t)
+  const good = await peer()
+  let closed = 0
+  for (const { name, to, sent, outcome } of malformed()) {
+    if (to !== 'broker' || sent === undefined || !outcome.startsWith('closed') || /silence|FIN|TLS|nothing sent/.test(name)) continue
+    const socket = connect({ port, host: '127.0.0.1' })
+    socket.on('error', () => {})
+    socket.resume()
+    socket.write(Buffer.from(sent, 'hex'))
+    await new Promise((resolve) => socket.once('close', resolve))
+    closed++
+    t.match(await good.send({ code: ECHO, body: Buffer.from(name) }), { body: Buffer.from(name) })
+  }
+  t.ok(closed > 15)
+  t.equal(server.statistics.closed, closed)
+  t.equal(troubles.length, closed)
+  t.equal(server.statistics.connections, 1)
+})
+
+t.test('half frames without end, silence, and a reader that does not read are bounded', async (t) => {
+  const { peer, server, port } = await listening(t, { idleMs: 300, maxPendingBytes: 1 << 20 })
+  const half = writeCommand({
+    ...{ code: ECHO, language: 'JAVA', version: 409, opaque: 1, flag: 0, remark: undefined, fields: undefined },
+    body: Buffer.alloc(4 << 20),
+    type: JSON_HEADER,
+  })
+  const hoarder = connect({ port, host: '127.0.0.1' })
+  hoarder.on('error', () => {})
+  hoarder.write(half.subarray(0, 3 << 20))
+  await new Promise((resolve) => hoarder.once('close', resolve))
+  const silent = await peer()
+  await silent.closed()
+
+  const deaf = connect({ port, host: '127.0.0.1' })
+  deaf.on('error', () => {})
+  deaf.pause()
+  const ask = writeCommand({
+    ...{ code: LARGE, language: 'JAVA', version: 409, opaque: 1, flag: 0, remark: undefined, fields: undefined },
+    body: Buffer.alloc(0),
+    type: JSON_HEADER,
+  })
+  const before = process.memoryUsage().arrayBuffers
+  for (let i = 0; i < 2000; i++) {
+    deaf.write(ask)
+    if (i % 20 === 0) await sleep(1)
+  }
+  const good = await peer()
+  t.match(await good.send({ code: ECHO }), { code: 0 })
+  t.ok(process.memoryUsage().arrayBuffers - before < 200 << 20, 'not all of two gigabytes wait for it')
+  for (let i = 0; i < 100 && server.statistics.connections > 1; i++) await sleep(20)
+  t.ok(server.statistics.connections <= 1, 'it was given up')
+  deaf.destroy()
+})
+
+t.test('a port that is taken is told, and close ends what there is', async (t) => {
+  const { server, peer, port } = await listening(t)
+  await t.rejects(RemotingServer.listen({ host: '127.0.0.1', port, handlers: new Map() }), { code: 'EADDRINUSE' })
+  const one = await peer()
+  t.match(await one.send({ code: ECHO }), { code: 0 })
+  await server.close()
+  await one.closed()
+})
