@@ -28,7 +28,7 @@ t.test('README has every option of the command', async (t) => {
     'store',
     command,
   ])
-  for (const command of [...commands, ['bench', 'append']]) {
+  for (const command of [...commands, ['bench', 'append'], ['namesrv']]) {
     const { stdout } = await run([...command, '--help'])
     const options = [...stdout.matchAll(/^ {2}(?:-\w, )?--([\w-]+)/gm)].map(([, name]) => `--${name}`)
     t.same(

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { benchCommands } from './bench.js'
+import { addNamesrv } from './namesrv.js'
 import { complain, isClosedPipe } from './output.js'
 import { addStoreAppend } from './store-append.js'
 import { addStoreBackup } from './store-backup.js'
@@ -42,7 +43,7 @@ const storeCommands = [
 function program(): Command {
   const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
   const millrace = new Command('millrace')
-    .description("Tools for message stores in RocketMQ 4.9's format")
+    .description("RocketMQ's message store and name server: tools for stores, and a server")
     .version(manifest.version)
     .exitOverride()
     .configureOutput({ outputError: (text) => complain(text.replace(/^error: /, '')) })
@@ -54,6 +55,7 @@ function program(): Command {
   for (const add of storeCommands) add(store).addHelpText('after', EXIT_CODES)
   const bench = millrace.command('bench').description('measure appending and pulling on this machine').addHelpText('after', EXIT_CODES)
   for (const command of benchCommands(bench)) command.addHelpText('after', EXIT_CODES)
+  addNamesrv(millrace).addHelpText('after', EXIT_CODES)
   return millrace
 }
 

@@ -5,6 +5,7 @@ import type { Connection } from '../remoting/connection.js'
 import type { Answer } from '../remoting/remoting-server.js'
 import type { NamesrvContext } from './context.js'
 import { clusterInfo } from './handlers/cluster-info.js'
+import { getConfig, updateConfig } from './handlers/config.js'
 import { deleteKv, getKv, kvList, putKv } from './handlers/kv.js'
 import { queryDataVersion } from './handlers/query-data-version.js'
 import { registerBroker } from './handlers/register-broker.js'
@@ -35,5 +36,7 @@ export function handlersOf(): [{ readonly code: number }, NamesrvHandler][] {
     [requests.DELETE_TOPIC_IN_NAMESRV, deleteTopic],
     [requests.WIPE_WRITE_PERM_OF_BROKER, wipeWritePermission],
     [requests.ADD_WRITE_PERM_OF_BROKER, addWritePermission],
+    [requests.GET_NAMESRV_CONFIG, getConfig],
+    [requests.UPDATE_NAMESRV_CONFIG, updateConfig],
   ]
 }

@@ -1,45 +1,25 @@
 /** A name server: brokers register with it, clients ask it where topics are. It keeps nothing but its KV config; brokers register again. */
-import { homedir } from 'node:os'
-import { join } from 'node:path'
 import type { Connection } from '../remoting/connection.js'
 import { type Handler, RemotingServer, type RemotingServerOptions, type RemotingServerStatistics } from '../remoting/remoting-server.js'
 import type { NamesrvContext } from './context.js'
 import { handlersOf } from './handlers.js'
 import { KvConfig } from './kv-config.js'
 import { Routes } from './routes.js'
-
-/** RocketMQ's NamesrvConfig and NettyServerConfig, by their own names. */
-export interface NamesrvSettings {
-  listenPort: number
-  /** Whom it listens to. */
-  bindAddress: string
-  kvConfigPath: string
-  /** Routes tell which topics are ordered over all brokers. */
-  orderMessageEnable: boolean
-  serverChannelMaxIdleTimeSeconds: number
-}
+import { checkNamesrvSettings, defaultNamesrvSettings, type NamesrvSettings } from './settings.js'
 
 export interface NameServerOptions {
   settings?: Partial<NamesrvSettings>
+  /** What went wrong with a connection or a request: for the log. */
   onTrouble?: RemotingServerOptions['onTrouble']
-  /** For tests: Unix milliseconds, and how often who is silent is looked for. */
+  /** Unix milliseconds; default Date.now. */
   now?: () => number
+  /** How often it looks for brokers that are silent. Default 10,000. */
   scanIntervalMs?: number
 }
 
 /** A broker that has not been heard of for so long is gone. */
 const BROKER_EXPIRES_MS = 120_000
 const SCAN_INTERVAL_MS = 10_000
-
-export function defaultNamesrvSettings(): NamesrvSettings {
-  return {
-    listenPort: 9876,
-    bindAddress: '127.0.0.1',
-    kvConfigPath: join(homedir(), 'namesrv', 'kvConfig.json'),
-    orderMessageEnable: false,
-    serverChannelMaxIdleTimeSeconds: 120,
-  }
-}
 
 export class NameServer {
   readonly settings: Readonly<NamesrvSettings>
@@ -54,7 +34,7 @@ export class NameServer {
 
   /** Settles when it listens. */
   static async start(options: NameServerOptions = {}): Promise<NameServer> {
-    const settings = { ...defaultNamesrvSettings(), ...options.settings }
+    const settings = { ...defaultNamesrvSettings(), ...checkNamesrvSettings(options.settings ?? {}) }
     const now = options.now ?? Date.now
     const routes = new Routes<Connection>()
     const context: NamesrvContext = { routes, settings, now, kv: await KvConfig.open(settings.kvConfigPath) }

@@ -3,71 +3,27 @@
  * a comment says otherwise. A settings file may be a whole broker.conf: names that belong to other parts of a broker are passed over, but one that
  * is nearly a setting's name is refused as a slip.
  */
-import { parse } from 'dot-properties'
 import { storeError } from '../errors.js'
 import { DEFAULT_DELAY_LEVELS, parseDelayLevels } from '../format/delay-level.js'
 import { UNIT_BYTES } from '../format/queue-unit.js'
+import {
+  choice,
+  defaultsOf,
+  flag,
+  MAX_INT32,
+  milliseconds,
+  nearestName,
+  optional,
+  percent,
+  port,
+  readSetting,
+  type SettingsOf,
+  size,
+  text,
+  whole,
+} from '../setting.js'
 
-interface Setting<T> {
-  readonly fallback: T
-  /** For the error's text. */
-  readonly allowed: string
-  /** The value from text or from a value of the right type; undefined for what is not allowed. */
-  readonly read: (value: unknown) => T | undefined
-}
-
-const MAX_INT32 = 0x7fffffff
-
-interface Range {
-  min?: number
-  max?: number
-  /** What the store makes of an allowed value. */
-  becomes?: (value: number) => number
-}
-
-function whole(fallback: number, { min = 0, max = MAX_INT32, becomes = (value) => value }: Range = {}): Setting<number> {
-  return {
-    fallback,
-    allowed: `a whole number from ${min} to ${max}`,
-    read: (value) => {
-      const number = typeof value === 'string' && /^\s*[+-]?\d+\s*$/.test(value) ? Number(value) : value
-      return typeof number === 'number' && Number.isInteger(number) && number >= min && number <= max ? becomes(number) : undefined
-    },
-  }
-}
-
-function flag(fallback: boolean): Setting<boolean> {
-  return {
-    fallback,
-    allowed: 'true or false',
-    read: (value) => {
-      if (typeof value === 'boolean') return value
-      const word = typeof value === 'string' ? value.trim().toLowerCase() : ''
-      return word === 'true' ? true : word === 'false' ? false : undefined
-    },
-  }
-}
-
-function choice<const T extends string>(fallback: T, ...others: T[]): Setting<T> {
-  const choices = [fallback, ...others]
-  return {
-    fallback,
-    allowed: choices.join(', '),
-    read: (value) => choices.find((word) => typeof value === 'string' && word === value.trim()),
-  }
-}
-
-function text<T extends string | undefined>(fallback: T, allowed: string, check: (value: string) => boolean): Setting<T> {
-  return { fallback, allowed, read: (value) => (typeof value === 'string' && check(value) ? (value as T) : undefined) }
-}
-
-/** No default: something else decides, or the part that it steers is off. */
-const optional = (allowed: string): Setting<string | undefined> => text<string | undefined>(undefined, allowed, (value) => value !== '')
-
-const size = (fallback: number, range: Range = {}) => whole(fallback, { min: 1, ...range })
-const milliseconds = (fallback: number) => whole(fallback, { min: 1 })
-const percent = (fallback: number, range: Range = {}) => whole(fallback, { max: 100, ...range })
-const port = (fallback: number) => whole(fallback, { max: 65535 })
+export { parseProperties } from '../setting.js'
 
 const table = {
   // Where the files lie
@@ -200,12 +156,12 @@ type Table = typeof table
 export type SettingName = keyof Table
 
 /** Values by RocketMQ's names. */
-export type StoreSettings = { [N in SettingName]: Table[N] extends Setting<infer T> ? T : never }
+export type StoreSettings = SettingsOf<Table>
 
 export const settingNames: readonly SettingName[] = Object.keys(table) as SettingName[]
 
 export function defaultSettings(): StoreSettings {
-  return Object.fromEntries(settingNames.map((name) => [name, table[name].fallback])) as unknown as StoreSettings
+  return defaultsOf(table)
 }
 
 /**
@@ -217,7 +173,7 @@ export function checkSettings(settings: Readonly<Partial<StoreSettings>>): Parti
   for (const [name, value] of Object.entries(settings)) {
     if (value === undefined) continue
     if (!isSetting(name)) throw unknown(name, value)
-    checked[name] = read(name, value)
+    checked[name] = readSetting(table, name, value)
   }
   return checked as Partial<StoreSettings>
 }
@@ -229,15 +185,10 @@ export function checkSettings(settings: Readonly<Partial<StoreSettings>>): Parti
 export function settingsFrom(properties: Readonly<Record<string, string>>): Partial<StoreSettings> {
   const settings: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(properties)) {
-    if (isSetting(name)) settings[name] = read(name, value)
-    else if (meant(name) !== undefined) throw unknown(name, value)
+    if (isSetting(name)) settings[name] = readSetting(table, name, value)
+    else if (nearestName(name, settingNames) !== undefined) throw unknown(name, value)
   }
   return settings as Partial<StoreSettings>
-}
-
-/** Names and values of a Java .properties file: comments, escapes, continued lines; the last of equal names counts. */
-export function parseProperties(text: string): Record<string, string> {
-  return parse(text) as Record<string, string>
 }
 
 /** The directories of the log that the settings name, in the order in which they take turns; none is `commitlog` in the root. */
@@ -246,38 +197,14 @@ export function logPaths(settings: Readonly<Partial<StoreSettings>>): { paths: s
   return { paths: of(settings.storePathCommitLog), readOnly: of(settings.readOnlyCommitLogStorePaths) }
 }
 
-function read(name: SettingName, value: unknown): unknown {
-  const { read, allowed } = table[name]
-  const result = read(value)
-  if (result === undefined) throw storeError('INVALID_SETTING', { setting: name, value, allowed })
-  return result
-}
-
 function isSetting(name: string): name is SettingName {
   return Object.hasOwn(table, name)
 }
 
 function unknown(name: string, value: unknown): Error {
-  const other = meant(name)
+  const other = nearestName(name, settingNames)
   const allowed = other === undefined ? 'a setting of MessageStoreConfig' : `${other}, if that is meant`
   return storeError('INVALID_SETTING', { setting: name, value, allowed })
-}
-
-/** The setting whose name was probably meant: one that differs in a sixth of the letters, and in two at most. */
-function meant(name: string): SettingName | undefined {
-  const most = Math.min(2, Math.floor(name.length / 6))
-  return settingNames.find((setting) => distance(name.toLowerCase(), setting.toLowerCase()) <= most)
-}
-
-/** Letters to insert, remove or replace to make one word of the other. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
-    row = next
-  }
-  return row[b.length]!
 }
 
 function pathsIn(text: string): string[] {

@@ -6,12 +6,12 @@ import { imports, includes, linesMatching, sourceFiles } from './tree.js'
 const allowed: Readonly<Record<string, readonly string[]>> = {
   'src/format/': [],
   'src/native/': ['src/format/', 'src/store/types'],
-  'src/store/': ['src/format/', 'src/native/', 'src/durable-file'],
+  'src/store/': ['src/format/', 'src/native/', 'src/durable-file', 'src/setting'],
   'src/verify/': ['src/format/', 'src/store/settings'],
   'src/protocol/': ['src/format/'],
   'src/remoting/': ['src/protocol/'],
-  'src/namesrv/': ['src/remoting/', 'src/protocol/', 'src/format/', 'src/durable-file'],
-  'src/cli/': ['src/format/', 'src/store/', 'src/index'],
+  'src/namesrv/': ['src/remoting/', 'src/protocol/', 'src/format/', 'src/durable-file', 'src/setting'],
+  'src/cli/': ['src/format/', 'src/store/', 'src/namesrv/', 'src/index'],
 }
 
 const sources = sourceFiles('src/').filter(({ path }) => path.endsWith('.ts'))

@@ -1,4 +1,4 @@
-/** A Java name server and a Java broker on a store's directory, both on the loopback. */
+/** A Java broker on a store's directory, and a name server that it registers with, Java's or another that is there; all on the loopback. */
 import type { ChildProcess } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
@@ -25,16 +25,20 @@ const brokerPort = 20310
 const nameServerPort = 20300
 
 export class BrokerPeer {
-  readonly nameServer = `127.0.0.1:${nameServerPort}`
+  readonly nameServer: string
   readonly address = `127.0.0.1:${brokerPort}`
   readonly #processes: ChildProcess[] = []
   #configuration = ''
 
+  private constructor(nameServer: string) {
+    this.nameServer = nameServer
+  }
+
   /** Resolves when both listen. The name server hears of the broker a moment later: `readAndSend` waits for that. */
-  static async start(dir: string, settings: Settings): Promise<BrokerPeer> {
-    const peer = new BrokerPeer()
+  static async start(dir: string, settings: Settings, otherNameServer?: string): Promise<BrokerPeer> {
+    const peer = new BrokerPeer(otherNameServer ?? `127.0.0.1:${nameServerPort}`)
     try {
-      await peer.#start(dir, settings)
+      await peer.#start(dir, settings, otherNameServer === undefined)
     } catch (error) {
       await peer.stop()
       throw error
@@ -64,7 +68,7 @@ export class BrokerPeer {
     await rm(this.#configuration, { recursive: true, force: true })
   }
 
-  async #start(dir: string, settings: Settings): Promise<void> {
+  async #start(dir: string, settings: Settings, withNameServer: boolean): Promise<void> {
     this.#configuration = await mkdtemp(join(tmpdir(), 'millrace-broker-'))
     const write = async (name: string, properties: Settings): Promise<string> => {
       const file = join(this.#configuration, name)
@@ -90,7 +94,7 @@ export class BrokerPeer {
       storePathRootDir: dir,
       storePathCommitLog: join(dir, 'commitlog'),
     })
-    await this.#run('org.apache.rocketmq.namesrv.NamesrvStartup', namesrv, nameServerPort)
+    if (withNameServer) await this.#run('org.apache.rocketmq.namesrv.NamesrvStartup', namesrv, nameServerPort)
     await this.#run('org.apache.rocketmq.broker.BrokerStartup', broker, brokerPort)
   }
 

@@ -205,6 +205,27 @@ t.test('KV config is on disk when it is answered, in Java’s file, and there ag
   await t.rejects(started(t, { settings: { kvConfigPath: folder } }), { code: 'IO_ERROR' })
 })
 
+t.test('settings are read and changed by request, kept in their file, and some are refused', async (t) => {
+  const { peer, server } = await started(t, { settings: { configStorePath: join(t.testdir({}), 'kept/namesrv.properties') } })
+  const one = await peer()
+  const update = (text: string) => one.ask(requests.UPDATE_NAMESRV_CONFIG, {}, Buffer.from(text))
+  const text = async () => (await one.ask(requests.GET_NAMESRV_CONFIG, {})).body.toString()
+  t.match(await text(), /^orderMessageEnable=false$/m)
+  t.match(await update('orderMessageEnable=true\nunheardOf=1\n'), { code: 0 })
+  t.match(await text(), /^orderMessageEnable=true$/m)
+  t.match(readFileSync(server.settings.configStorePath, 'utf8'), /^orderMessageEnable=true$/m)
+  for (const name of ['kvConfigPath', 'configStorePath', 'configBlackList', 'rocketmqHome'])
+    t.match(await update(`orderMessageEnable=false\n${name}=/tmp/x\n`), { code: 16, remark: 'Can not update config in black list.' })
+  t.match(await update('listenPort=many\n'), { code: 1, remark: /listenPort/ })
+  t.match(await update(''), { code: 0 })
+  t.match(await text(), /^orderMessageEnable=true$/m)
+  await t.rejects(NameServer.start({ settings: { listenPort: -1 } }), { code: 'INVALID_SETTING' })
+  await t.rejects(NameServer.start({ settings: { listenPorts: 1 } as never }), {
+    code: 'INVALID_SETTING',
+    message: /listenPort, if that is meant/,
+  })
+})
+
 t.test('the requests that were made of RocketMQ’s name server get its answers', async (t) => {
   const { peer } = await started(t)
   for (const name of ['route', 'register-broker', 'register-broker-compressed']) {
