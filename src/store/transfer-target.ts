@@ -193,8 +193,7 @@ export class TransferTarget {
     const { native, head, ranges, way } = given.job
     try {
       if (!binding.addTransfer(this.#id, native, head, ranges, WAYS.indexOf(way), !given.read)) {
-        this.#later.unshift(kept(given))
-        this.#readIn()
+        this.#readIn(kept(given))
         return
       }
     } catch (error) {
@@ -238,19 +237,19 @@ export class TransferTarget {
     hold(sent.length)
   }
 
-  /** The first that waits, into memory. */
-  #readIn(): void {
-    const first = this.#later[0] as Given
-    const { native, ranges } = first.job
+  /** Into memory first; what comes after it waits. */
+  #readIn(given: Given): void {
+    const { native, ranges } = given.job
     const read = binding.readIn(native as NativeStore, ranges as Float64Array)
+    this.#later.unshift(given)
     this.#wait(
       read.then(
         () => {
-          first.read = true
+          given.read = true
         },
         (error) => {
-          if (this.#later[0] === first) this.#later.shift()
-          first.reject(error as Error)
+          if (this.#later[0] === given) this.#later.shift()
+          given.reject(error as Error)
         },
       ),
     )
