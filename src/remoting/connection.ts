@@ -7,6 +7,7 @@ import { FrameError, FrameReader } from '../protocol/frame.js'
 
 /** More that the other end does not take, and none of its requests is looked at until it does. */
 const MAX_UNREAD_BYTES = 16 << 20
+const LINGER_MS = 3000
 
 export interface ConnectionOptions {
   onCommand: (command: Command, connection: Connection) => void
@@ -74,9 +75,11 @@ export class Connection {
     this.#socket.destroy()
   }
 
-  /** When what was sent is with the kernel. */
+  /** When what was sent is with the kernel, or when the other end has not taken it for a while. */
   end(): void {
-    if (!this.#closed) this.#socket.end(() => this.#socket.destroy())
+    if (this.#closed) return
+    const late = setTimeout(() => this.#socket.destroy(), LINGER_MS)
+    this.#socket.end(() => this.#socket.destroy()).once('close', () => clearTimeout(late))
   }
 
   /** Takes the frames that are whole, as long as the other end takes what they are answered with. */

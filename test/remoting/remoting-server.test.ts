@@ -133,6 +133,10 @@ t.test('a port that is taken is told, and close ends what there is', async (t) =
   await t.rejects(RemotingServer.listen({ host: '127.0.0.1', port, handlers: new Map() }), { code: 'EADDRINUSE' })
   const one = await peer()
   t.match(await one.send({ code: ECHO }), { code: 0 })
+  one.socket.pause() // it has asked for more than fits, and reads none of it
+  for (let i = 0; i < 12; i++) void one.send({ code: LARGE })
+  const two = await peer()
+  t.match(await two.send({ code: ECHO }), { code: 0 })
   await server.close()
-  await one.closed()
+  await two.closed()
 })
