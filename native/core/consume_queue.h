@@ -208,6 +208,9 @@ class ConsumeQueues {
   void MarkAll();
   // Makes everything that was written out durable, by an fdatasync each or one syncfs when there are many.
   Status Sync();
+  // What has been written so far, and whatever else is on the file system: a part of what Sync() would have to wait
+  // for.
+  Status SyncEarly() const;
 
   const Options& options() const { return options_; }
   FileSystem* files() const { return files_; }

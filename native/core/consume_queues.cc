@@ -128,6 +128,18 @@ void ConsumeQueues::MarkAll() {
   for (ConsumeQueue* queue : All()) queue->mark_ = queue->last_;
 }
 
+namespace {
+// A file's sync that failed must not be tried again, see Store::WriteCheckpoints().
+Status AsSync(Status done) {
+  if (!done.ok()) done.code = Code::kSyncFailed;
+  return done;
+}
+}  // namespace
+
+Status ConsumeQueues::SyncEarly() const {
+  return AsSync(files_->SyncFileSystem(file_system_fd_)).At(options_.paths.queues);
+}
+
 Status ConsumeQueues::Sync() {
   std::vector<std::string> paths, directories;
   bool many;
@@ -143,15 +155,8 @@ Status ConsumeQueues::Sync() {
   directories.erase(std::unique(directories.begin(), directories.end()), directories.end());
   Status status;
   int fd = -1;
-  // A file's sync that failed must not be tried again, see Store::WriteCheckpoints(). A folder's may: its entries are
-  // the file system's own, which does not forget them and go on.
-  const auto sync = [](Status done) {
-    if (!done.ok()) done.code = Code::kSyncFailed;
-    return done;
-  };
   if (many || directories.size() > kSyncEachAtMost) {
-    status = sync(files_->SyncFileSystem(file_system_fd_));
-    status.At(options_.paths.queues);
+    status = SyncEarly();
   } else {
     for (const auto& path : paths) {
       FileInfo info;
@@ -160,10 +165,11 @@ Status ConsumeQueues::Sync() {
       if (!status.ok() || !exists) continue;  // retention took it
       status = files_->Open(path, OpenMode::kReadWrite, &fd);
       if (!status.ok()) break;
-      status = sync(files_->SyncData(fd));
+      status = AsSync(files_->SyncData(fd));
       files_->Close(fd);
       status.At(path);
     }
+    // That one may be tried again: a folder's entries are the file system's own, which does not forget them and go on.
     for (const auto& directory : directories)
       if (status.ok()) status = files_->SyncDirectory(directory);
     if (status.ok() && !directories.empty()) status = files_->SyncDirectory(options_.paths.queues);

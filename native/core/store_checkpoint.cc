@@ -3,12 +3,14 @@
 
 #include "platform.h"
 #include "store.h"
+#include "thread.h"
 
 namespace millrace {
 
 namespace {
 constexpr auto kHousekeeperLook = std::chrono::seconds(1);
-}
+constexpr size_t kManyQueues = 1000;
+}  // namespace
 
 // Log, queue tails, queue files and index on disk; then, and only then, the files that say so.
 Status Store::WriteCheckpoints(bool closing) {
@@ -26,13 +28,21 @@ Status Store::WriteCheckpoints(bool closing) {
   // Before the queues: what waits for the disk does not depend on room for their units.
   bool done = false;
   Status status = flusher_.SyncTo(end, INT32_MAX, &done);
-  for (ConsumeQueue* queue : dirty) {
+  // Of many queues the disk has the first half while the second is written.
+  Thread early;
+  Status early_sync;
+  for (size_t i = 0; i < dirty.size(); i++) {
+    if (dirty.size() >= kManyQueues && i == dirty.size() / 2)
+      (void)early.Start([this, &early_sync] { early_sync = queues_.SyncEarly(); });
     std::lock_guard lock(append_mutex_);
-    const Status settled = queue->Settle();
+    const Status settled = dirty[i]->Settle();
     if (!settled.ok() && status.ok()) status = settled;
   }
+  early.Join();
+  if (!early_sync.ok()) flusher_.Fail(early_sync);
   MILLRACE_RETURN_IF_ERROR(status);
-  Status synced = queues_.Sync();
+  Status synced = early_sync;
+  if (synced.ok()) synced = queues_.Sync();
   if (synced.ok()) synced = index_.Sync();
   // The kernel may have dropped pages of them and call the rest clean. A second try would succeed and mean nothing; the
   // next open puts everything behind the last checkpoint again.

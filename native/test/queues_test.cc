@@ -67,6 +67,21 @@ TEST("a queue that begins behind a file's start is filled up with Java's pre-bla
   CHECK_EQ(static_cast<int64_t>(Bodies(*replica, "orders", 0).size()), 700 - min);
 }
 
+TEST("a sync that fails while many queues are being written fails the store, like any other") {
+  Scratch scratch;
+  std::shared_ptr<FileSystem> faulty;
+  CHECK(MakeFaultyFileSystem(PosixFileSystem(), "sync_fs:errno=5:times=1", &faulty).ok());
+  const StoreOptions options = TinyOptions(scratch / "store");
+  auto store = OpenStore(options, nullptr, faulty.get());
+  for (int queue = 0; queue < 1500; queue++) CHECK(AppendOne(*store, "many", queue, "message").ok());
+  CHECK(store->FlushAll().code == Code::kSyncFailed);
+  CHECK(AppendOne(*store, "many", 0, "message").code == Code::kStoreFailed);
+  CHECK(!store->Close().ok());
+  store = OpenStore(options);
+  for (int queue = 0; queue < 1500; queue += 97) CHECK_EQ(Bodies(*store, "many", queue).size(), size_t{1});
+  CHECK(store->FlushAll().ok());
+}
+
 // Counts the times that files are opened.
 class CountedOpens final : public ForwardingFileSystem {
  public:
