@@ -48,10 +48,6 @@ export class Connection {
     socket.setTimeout(options.idleMs, () => this.close(`idle for ${options.idleMs} ms`))
   }
 
-  get closed(): boolean {
-    return this.#closed
-  }
-
   /** Dropped when the connection is closed: who waits for an answer hears of that. */
   send(command: Command): void {
     const socket = this.#socket

@@ -1,6 +1,6 @@
 /** The name server as brokers and clients see it, and held against what RocketMQ's answered to the same requests. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { NameServer, type NameServerOptions } from '#src/namesrv/name-server.js'
 import { readKvTable, readTopicList } from '#src/protocol/bodies/lists.js'
@@ -224,6 +224,50 @@ t.test('settings are read and changed by request, kept in their file, and some a
     code: 'INVALID_SETTING',
     message: /listenPort, if that is meant/,
   })
+})
+
+t.test('requests without any field are answered, and change nothing', async (t) => {
+  const troubles: unknown[] = []
+  const { peer, server } = await started(t, { onTrouble: (trouble) => troubles.push(trouble) })
+  const one = await peer()
+  await one.ask(
+    requests.REGISTER_BROKER,
+    { ...register, compressed: false },
+    writeRegistration({ ...topics(['orders']), filterServers: ['10.0.0.1:1'] as never }),
+  )
+  const before = await one.ask(requests.GET_ROUTEINFO_BY_TOPIC, { topic: 'orders' })
+  t.same([...readTopicRoute(before.body).filterServerTable], [['10.0.0.1:10911', ['10.0.0.1:1']]])
+  for (const { code, name } of Object.values(requests)) {
+    const { code: answer, remark } = await one.send({ code })
+    t.ok([0, 1, 17, 22].includes(answer), `${name}: ${answer} ${remark}`)
+  }
+  for (const fields of [{ brokerId: '0' }, { brokerId: 'x' }, { cluster: '' }, { namespace: 'x' }, { key: 'x' }])
+    for (const { code } of [
+      requests.UNREGISTER_BROKER,
+      requests.QUERY_DATA_VERSION,
+      requests.GET_KV_CONFIG,
+      requests.DELETE_KV_CONFIG,
+      requests.PUT_KV_CONFIG,
+    ])
+      t.ok([0, 1].includes((await one.send({ code, fields })).code))
+  await one.ask(requests.UNREGISTER_BROKER, { ...identity, brokerAddr: '10.9.9.9:1' })
+  await one.ask(requests.DELETE_TOPIC_IN_NAMESRV, { topic: 'orders', clusterName: 'None' })
+  t.same((await one.ask(requests.WIPE_WRITE_PERM_OF_BROKER, { brokerName: 'none' })).answer, { wipeTopicCount: 0 })
+  t.same((await one.ask(requests.GET_ROUTEINFO_BY_TOPIC, { topic: 'orders' })).body, before.body)
+  t.match(server.statistics, { connections: 1, closed: 0 })
+  t.same(troubles, [])
+  await server[Symbol.asyncDispose]()
+})
+
+t.test('a KV config that can’t be written is told, and so is the next that can', async (t) => {
+  const { peer, kvConfigPath } = await started(t)
+  const one = await peer()
+  writeFileSync(dirname(kvConfigPath), 'a file where the folder should be')
+  const put = (value: string) => one.ask(requests.PUT_KV_CONFIG, { namespace: 'n', key: 'k', value })
+  t.match(await put('1'), { code: 1, remark: /kvConfig/ })
+  rmSync(dirname(kvConfigPath))
+  t.match(await put('2'), { code: 0 })
+  t.match(readFileSync(kvConfigPath, 'utf8'), /"k":"2"/)
 })
 
 t.test('the requests that were made of RocketMQ’s name server get its answers', async (t) => {

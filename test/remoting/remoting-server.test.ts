@@ -128,6 +128,41 @@ t.test('half frames without end, silence, and a reader that does not read are bo
   deaf.destroy()
 })
 
+t.test('an answer to who has gone is nobody’s, and what goes wrong is told whatever it is', async (t) => {
+  const strange = new Map<number, Handler>([
+    [
+      1,
+      () => {
+        throw 'no error at all'
+      },
+    ],
+    [2, () => undefined],
+    [
+      3,
+      async (_, connection) => {
+        await sleep(50)
+        connection.close('enough')
+        connection.close('again')
+        return { remark: 'too late' }
+      },
+    ],
+  ])
+  const { peer, troubles, server } = await listening(t, { handlers: strange })
+  const [one, two] = [await peer(), await peer()]
+  t.match(await one.send({ code: 1 }), { code: 1, remark: 'Error: no error at all' })
+  void one.send({ code: 2 })
+  await t.rejects(two.send({ code: 3 }))
+  void one.send({ code: 3 })
+  await sleep(10)
+  one.close()
+  await sleep(80)
+  t.match(server.statistics, { connections: 0, closed: 1 })
+  t.same(
+    troubles.map(({ reason }) => reason),
+    ['Error: no error at all', 'enough'],
+  )
+})
+
 t.test('a port that is taken is told, and close ends what there is', async (t) => {
   const { server, peer, port } = await listening(t)
   await t.rejects(RemotingServer.listen({ host: '127.0.0.1', port, handlers: new Map() }), { code: 'EADDRINUSE' })

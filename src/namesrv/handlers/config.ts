@@ -17,12 +17,7 @@ export function getConfig({ settings }: NamesrvContext): Answer {
 
 export async function updateConfig({ settings }: NamesrvContext, request: Command): Promise<Answer> {
   if (request.body.length === 0) return {}
-  let properties: Record<string, string>
-  try {
-    properties = parseProperties(request.body.toString())
-  } catch {
-    return { code: ResponseCode.SYSTEM_ERROR, remark: 'string2Properties error' }
-  }
+  const properties = parseProperties(request.body.toString())
   const refused = [...settings.configBlackList.split(';'), ALWAYS_REFUSED]
   if (refused.some((name) => Object.hasOwn(properties, name.trim())))
     return { code: ResponseCode.NO_PERMISSION, remark: 'Can not update config in black list.' }

@@ -5,7 +5,7 @@
  *   zlib of  i32 length ┼ DataVersion as JSON ┼ i32 topics ┼ for each i32 length ┼ "name readQueues writeQueues perm filterType" ┼ i32 length ┼ JSON array
  */
 import { deflateSync, inflateSync } from 'node:zlib'
-import { parseFastjson, writeFastjson } from '../fastjson.js'
+import { writeFastjson } from '../fastjson.js'
 import { FieldError } from '../fields.js'
 import { V3_0_11 } from '../version.js'
 import { type DataVersion, dataVersionOf, NO_VERSION } from './data-version.js'
@@ -56,7 +56,7 @@ function readCompressed(body: Buffer): Registration {
     at += length
     return bytes.toString('utf8', at - length, at)
   }
-  const dataVersion = dataVersionOf(parseFastjson(piece()))
+  const dataVersion = dataVersionOf(bodyValue(Buffer.from(piece())))
   const topics: TopicConfig[] = []
   for (let left = int(); left > 0; left--) {
     const [topicName = '', read, write, perm, topicFilterType] = piece().split(' ')
@@ -69,7 +69,7 @@ function readCompressed(body: Buffer): Registration {
       perm: numberOf(perm, config.perm),
     })
   }
-  return { dataVersion, topics, filterServers: listOf(parseFastjson(piece())).map(textOf) }
+  return { dataVersion, topics, filterServers: listOf(bodyValue(Buffer.from(piece()))).map(textOf) }
 }
 
 export function writeRegistration({ dataVersion, topics, filterServers }: Registration, compressed = false): Buffer {

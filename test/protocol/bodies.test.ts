@@ -1,0 +1,63 @@
+/** Bodies that are old, packed, cut or strange. */
+import { deflateSync, inflateSync } from 'node:zlib'
+import t from 'tap'
+import { readKvTable, readTopicList } from '#src/protocol/bodies/lists.js'
+import { readRegistration, writeRegistration } from '#src/protocol/bodies/registration.js'
+import { topicConfigOf } from '#src/protocol/bodies/topic-config.js'
+import { readClusterInfo, readTopicRoute } from '#src/protocol/bodies/topic-route.js'
+import { bodyValue, numberOf } from '#src/protocol/bodies/values.js'
+
+const registration = {
+  dataVersion: { counter: 3, timestamp: 1795384101966 },
+  topics: [topicConfigOf({ topicName: 'orders', topicFilterType: 'MULTI_TAG', perm: 4 }), topicConfigOf({ topicName: 'größe' })],
+  filterServers: [],
+}
+const now = { compressed: false, version: 409 }
+
+t.test('a registration comes back from both forms; the packed one keeps what it has room for', async (t) => {
+  t.same(readRegistration(writeRegistration(registration), now), registration)
+  t.same(readRegistration(writeRegistration(registration, true), { ...now, compressed: true }), registration)
+  t.same(readRegistration(Buffer.alloc(0), now), { dataVersion: { counter: 0, timestamp: 0 }, topics: [], filterServers: [] })
+  const old = Buffer.from('{"topicConfigTable":{"orders":{"perm":6}},"dataVersion":{"counter":1}}')
+  t.match(readRegistration(old, { ...now, version: 30 }), {
+    dataVersion: { counter: 1, timestamp: 0 },
+    topics: [{ topicName: 'orders', perm: 6, readQueueNums: 16 }],
+  })
+})
+
+t.test('a packed registration that is cut anywhere, or lies about its lengths, ends in an error that a broker is told', async (t) => {
+  const plain = inflateSync(writeRegistration(registration, true))
+  for (let cut = 0; cut < plain.length; cut++)
+    t.throws(() => readRegistration(deflateSync(plain.subarray(0, cut)), { ...now, compressed: true }), { javaClass: /./ }, `cut at ${cut}`)
+  const lying = Buffer.from(plain)
+  lying.writeInt32BE(-1)
+  t.throws(() => readRegistration(deflateSync(lying), { ...now, compressed: true }), { javaClass: /./ })
+  const short = Buffer.concat([plain.subarray(0, plain.readInt32BE(0) + 4), Buffer.from('000000010000000154000000025b5d', 'hex')])
+  t.match(readRegistration(deflateSync(short), { ...now, compressed: true }).topics, [
+    { topicName: 'T', readQueueNums: 16, writeQueueNums: 16, perm: 6 },
+  ])
+})
+
+t.test('what bodies leave out, or have as another thing, is nothing', async (t) => {
+  t.same(readTopicList(Buffer.from('{}')), { topicList: [] })
+  t.same(readTopicList(Buffer.from('{"topicList":["a",null,5],"brokerAddr":null}')), { topicList: ['a', '', '5'] })
+  t.same([...readKvTable(Buffer.from('{"table":{"a":1}}'))], [['a', '1']])
+  t.same([...readKvTable(Buffer.from('[]'))], [])
+  t.match(
+    readTopicRoute(
+      Buffer.from(
+        '{"queueDatas":[{"brokerName":"a","topicSynFlag":2}],"brokerDatas":[5],"orderTopicConf":"a:4","filterServerTable":{"x:1":["y"]}}',
+      ),
+    ),
+    {
+      queueDatas: [{ brokerName: 'a', topicSysFlag: 2, perm: 0 }],
+      brokerDatas: [{ brokerName: '', cluster: '' }],
+      orderTopicConf: 'a:4',
+    },
+  )
+  t.same([...readClusterInfo(Buffer.from('{}')).brokerAddrTable], [])
+  t.equal(bodyValue(Buffer.alloc(0)), undefined)
+  t.throws(() => bodyValue(Buffer.from('{')), { javaClass: /./ })
+  t.same([numberOf('x', 5), numberOf(null, 5), numberOf(7n, 5), numberOf('8', 5)], [5, 5, 7, 8])
+  t.match(topicConfigOf(undefined), { topicName: '', order: false })
+})
