@@ -43,6 +43,7 @@ function interval({ of, median, low, high }, { unit }) {
 export function figure(value, unit) {
   if (value === null || value === undefined) return '—'
   if (unit === 'ns') return `${value.toFixed(0)} ns`
+  if (unit === 'µs') return `${value.toFixed(1)} µs`
   if (unit === 'ms') return `${value.toFixed(3)} ms`
   if (unit === 'bytes/s') return `${(value / 1e9).toFixed(2)} GB/s`
   if (unit === 'bytes') return value >= 2 ** 20 ? `${(value / 2 ** 20).toFixed(0)} MiB` : `${value.toFixed(0)} B`
