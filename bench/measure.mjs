@@ -9,7 +9,7 @@ import { need, programs, root } from './build.mjs'
 import { takeTurns } from './turns.mjs'
 
 const TRIAL_LIMIT_MS = 20 * 60_000
-const LOWER_IS_BETTER = ['ms', 'stalls', 'bytes']
+const LOWER_IS_BETTER = ['ms', 'µs', 'stalls', 'bytes']
 
 export const runTrial = (trial, { dir, bytes, restMs, env }) =>
   inWarmFolder({ dir, bytes: trial.bytes ?? bytes, restMs }, async (folder) => JSON.parse(await tool(trial.command(folder), env)))
