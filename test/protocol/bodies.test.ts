@@ -6,6 +6,8 @@ import { readRegistration, writeRegistration } from '#src/protocol/bodies/regist
 import { topicConfigOf } from '#src/protocol/bodies/topic-config.js'
 import { readClusterInfo, readTopicRoute } from '#src/protocol/bodies/topic-route.js'
 import { bodyValue, numberOf } from '#src/protocol/bodies/values.js'
+import { FieldError } from '#src/protocol/fields.js'
+import { thrown } from '../support/thrown.js'
 
 const registration = {
   dataVersion: { counter: 3, timestamp: 1795384101966 },
@@ -28,10 +30,17 @@ t.test('a registration comes back from both forms; the packed one keeps what it 
 t.test('a packed registration that is cut anywhere, or lies about its lengths, ends in an error that a broker is told', async (t) => {
   const plain = inflateSync(writeRegistration(registration, true))
   for (let cut = 0; cut < plain.length; cut++)
-    t.throws(() => readRegistration(deflateSync(plain.subarray(0, cut)), { ...now, compressed: true }), { javaClass: /./ }, `cut at ${cut}`)
+    t.type(
+      thrown(() => readRegistration(deflateSync(plain.subarray(0, cut)), { ...now, compressed: true })),
+      FieldError,
+      `cut at ${cut}`,
+    )
   const lying = Buffer.from(plain)
   lying.writeInt32BE(-1)
-  t.throws(() => readRegistration(deflateSync(lying), { ...now, compressed: true }), { javaClass: /./ })
+  t.type(
+    thrown(() => readRegistration(deflateSync(lying), { ...now, compressed: true })),
+    FieldError,
+  )
   const short = Buffer.concat([plain.subarray(0, plain.readInt32BE(0) + 4), Buffer.from('000000010000000154000000025b5d', 'hex')])
   t.match(readRegistration(deflateSync(short), { ...now, compressed: true }).topics, [
     { topicName: 'T', readQueueNums: 16, writeQueueNums: 16, perm: 6 },
@@ -57,7 +66,10 @@ t.test('what bodies leave out, or have as another thing, is nothing', async (t) 
   )
   t.same([...readClusterInfo(Buffer.from('{}')).brokerAddrTable], [])
   t.equal(bodyValue(Buffer.alloc(0)), undefined)
-  t.throws(() => bodyValue(Buffer.from('{')), { javaClass: /./ })
+  t.type(
+    thrown(() => bodyValue(Buffer.from('{'))),
+    FieldError,
+  )
   t.same([numberOf('x', 5), numberOf(null, 5), numberOf(7n, 5), numberOf('8', 5)], [5, 5, 7, 8])
   t.match(topicConfigOf(undefined), { topicName: '', order: false })
 })
