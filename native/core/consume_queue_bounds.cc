@@ -184,7 +184,7 @@ Status ConsumeQueue::BackOverFillers(int64_t low, int64_t* offset) {
     const int64_t file_begin = (*offset - 1) / units_per_file() * units_per_file();
     const int64_t from = std::max({low, file_begin, *offset - room});
     int64_t got = 0;
-    const Status status = Read(from, *offset - from, units.data(), &got);
+    Status status = Read(from, *offset - from, units.data(), &got);
     if (!status.ok() && status.error_number() != ENOENT) return status;
     if (got < *offset - from) return Status::Ok();
     for (; got > 0; got--, --*offset)

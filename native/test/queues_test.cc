@@ -1,5 +1,6 @@
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <random>
 
 #include "../core/forwarding_file_system.h"
@@ -87,10 +88,20 @@ class CountedOpens final : public ForwardingFileSystem {
  public:
   CountedOpens() : ForwardingFileSystem(PosixFileSystem()) {}
   Status Open(const std::string& path, OpenMode mode, int* fd) override {
-    opens[path]++;
+    {
+      std::lock_guard lock(mutex_);  // segments are made by other threads
+      opens_[path]++;
+    }
     return ForwardingFileSystem::Open(path, mode, fd);
   }
-  std::map<std::string, int> opens;
+  std::map<std::string, int> opens() {
+    std::lock_guard lock(mutex_);
+    return opens_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, int> opens_;
 };
 
 TEST("of a store that was closed properly each queue's last file is opened once, and no other of it") {
@@ -107,7 +118,7 @@ TEST("of a store that was closed properly each queue's last file is opened once,
   auto store = OpenStore(options, nullptr, &files);
   CHECK_EQ(store->recovery().clean_before, true);
   int opens = 0;
-  for (const auto& [path, times] : files.opens)
+  for (const auto& [path, times] : files.opens())
     if (path.find("/consumequeue/") != std::string::npos) {
       CHECK_EQ(times, 1);
       opens++;
