@@ -272,6 +272,15 @@ Status ConsumeQueue::Read(int64_t offset, int64_t count, uint8_t* units, int64_t
   return Status::Ok();
 }
 
+Status ConsumeQueue::ReadUnit(int64_t offset, QueueUnit* unit, bool* there) {
+  uint8_t bytes[kUnitBytes];
+  int64_t got = 0;
+  const Status status = Read(offset, 1, bytes, &got);
+  if (got == 1) *unit = DecodeUnit(bytes);
+  *there = got == 1 && unit->log_offset >= 0 && unit->size > 0;
+  return status;
+}
+
 int64_t ConsumeQueue::NextFileOffset(int64_t offset) const {
   return (offset / units_per_file() + 1) * units_per_file();
 }

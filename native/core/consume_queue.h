@@ -109,6 +109,8 @@ class ConsumeQueue {
   // Copies up to `count` encoded units from `offset` on, at most to the end of their file (as Java reads). *got = 0
   // when there are none. With `cached_only`, *got = -1 when a page would have to come from disk.
   Status Read(int64_t offset, int64_t count, uint8_t* units, int64_t* got, bool cached_only = false);
+  // The unit at `offset`. *there: it has been written; a filler has.
+  Status ReadUnit(int64_t offset, QueueUnit* unit, bool* there);
   // The first unit of [low, high) that is not written or is no filler and does not lie below `log_offset`. Units rise,
   // so half the rest is left out each time.
   Status FirstNotBelow(int64_t log_offset, int64_t low, int64_t high, int64_t* unit_offset);

@@ -62,12 +62,9 @@ Status ConsumeQueue::TakeBounds(int64_t min, int64_t max, const QueueUnit* last)
   reserved_ = max;
   if (extension_) {
     QueueUnit before{};
-    if (last == nullptr && has_files() && max > files_begin()) {
-      uint8_t bytes[kUnitBytes];
-      int64_t got = 0;
-      MILLRACE_RETURN_IF_ERROR(Read(max - 1, 1, bytes, &got));
-      if (got == 1) before = DecodeUnit(bytes);
-    }
+    bool there = false;
+    if (last == nullptr && has_files() && max > files_begin())
+      MILLRACE_RETURN_IF_ERROR(ReadUnit(max - 1, &before, &there));
     MILLRACE_RETURN_IF_ERROR(extension_->CutBehind(last != nullptr ? last->tag_code : before.tag_code));
   }
   return Status::Ok();
@@ -141,15 +138,12 @@ Status ConsumeQueue::Reset() {
 Status ConsumeQueue::Bisect(int64_t log_offset, int64_t low, int64_t high, int64_t* unit_offset) {
   while (low < high) {
     const int64_t middle = low + (high - low) / 2;
-    uint8_t bytes[kUnitBytes];
-    int64_t got = 0;
-    const Status status = Read(middle, 1, bytes, &got);
+    QueueUnit unit{};
+    bool there = false;
+    Status status = ReadUnit(middle, &unit, &there);
     const bool deleted = status.error_number() == ENOENT;  // by another process
     if (!status.ok() && !deleted) return status;
-    const QueueUnit unit = got == 1 ? DecodeUnit(bytes) : QueueUnit{-1, 0, 0};
-    const bool below =
-        deleted || (unit.size > 0 && unit.log_offset >= 0 && (unit.log_offset < log_offset || IsPreBlank(unit)));
-    if (below) {
+    if (deleted || (there && (unit.log_offset < log_offset || IsPreBlank(unit)))) {
       low = middle + 1;
     } else {
       high = middle;
@@ -196,9 +190,9 @@ Status ConsumeQueue::BackOverFillers(int64_t low, int64_t* offset) {
 
 void ConsumeQueue::Expire(int64_t min, std::deque<std::string>* expired) {
   min_offset_.store(min, std::memory_order_release);
-  uint8_t first[kUnitBytes];
-  int64_t got = 0;
-  if (extension_ && Read(min, 1, first, &got).ok() && got == 1) extension_->Expire(DecodeUnit(first).tag_code, expired);
+  QueueUnit first{};
+  bool there = false;
+  if (extension_ && ReadUnit(min, &first, &there).ok() && there) extension_->Expire(first.tag_code, expired);
   for (; first_file_ < last_file_ && (first_file_ + 1) * units_per_file() <= min; first_file_++) {
     owner_->descriptors().Drop({this, first_file_});
     expired->push_back(FilePath(first_file_));

@@ -96,9 +96,8 @@ class Recovery {
   void Tell(int64_t total);
   int64_t BytesBehind(int64_t end);
   Status DecideDamage(int64_t end, Found found, int64_t last_timestamp);
+  // With its neighbours, for who looks at one after the other.
   Status ReadUnit(QueueState& state, int64_t offset, QueueUnit* unit, bool* there);
-  // The same of one that has no neighbours to be read.
-  Status ReadOne(ConsumeQueue* queue, int64_t offset, QueueUnit* unit, bool* there);
   // In the queue's files.
   Status FirstUnitNotBelow(ConsumeQueue* queue, int64_t log_offset, int64_t* unit);
   Status MarkGap(QueueState& state, std::string reason);

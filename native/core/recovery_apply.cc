@@ -172,7 +172,7 @@ Status Recovery::Apply() {
       QueueUnit unit{};
       bool there = false;
       if (queue->has_files() && row.max_offset <= queue->files_end())
-        MILLRACE_RETURN_IF_ERROR(ReadOne(queue, row.max_offset - 1, &unit, &there));
+        MILLRACE_RETURN_IF_ERROR(queue->ReadUnit(row.max_offset - 1, &unit, &there));
       // A first file that is gone takes numbers with it that the log may still have.
       const bool beheaded = queue->has_files() && row.min_offset < queue->files_begin();
       if (beheaded || !there || unit.log_offset != row.last_log_offset || unit.size != row.last_size) {
@@ -287,7 +287,7 @@ Status Recovery::Apply() {
       // As whoever closed the store left it: nothing lies behind the last unit.
       const bool as_closed = there && in_.clean && in_.has_table;
       if (!there && state->cursor > queue->files_begin() && queue->has_files())
-        MILLRACE_RETURN_IF_ERROR(ReadOne(queue, state->cursor - 1, &state->last, &there));
+        MILLRACE_RETURN_IF_ERROR(queue->ReadUnit(state->cursor - 1, &state->last, &there));
       int64_t min = state->cursor;
       if (as_closed && LogMin() == 0) {
         min = row->second->min_offset;

@@ -207,7 +207,7 @@ Status Recovery::DecideDamage(int64_t end, Found found, int64_t last_timestamp) 
         bool there = false;
         if (!queue->has_files() || !FirstUnitNotBelow(queue, INT64_MAX, &units).ok() || units <= queue->files_begin())
           continue;
-        MILLRACE_RETURN_IF_ERROR(ReadOne(queue, units - 1, &unit, &there));
+        MILLRACE_RETURN_IF_ERROR(queue->ReadUnit(units - 1, &unit, &there));
         if (there && !IsPreBlank(unit)) queues_end = std::max(queues_end, unit.log_offset + unit.size);
       }
       // A store that was closed properly has dispatched everything: what its queues point to was there.
@@ -257,15 +257,6 @@ Status Recovery::ReadUnit(QueueState& state, int64_t offset, QueueUnit* unit, bo
   return Status::Ok();
 }
 
-Status Recovery::ReadOne(ConsumeQueue* queue, int64_t offset, QueueUnit* unit, bool* there) {
-  uint8_t bytes[kUnitBytes];
-  int64_t got = 0;
-  MILLRACE_RETURN_IF_ERROR(queue->Read(offset, 1, bytes, &got));
-  if (got == 1) *unit = DecodeUnit(bytes);
-  *there = got == 1 && unit->log_offset >= 0 && unit->size > 0;
-  return Status::Ok();
-}
-
 Status Recovery::FirstUnitNotBelow(ConsumeQueue* queue, int64_t log_offset, int64_t* unit) {
   const int64_t low = queue->files_begin();
   return queue->FirstNotBelow(log_offset, low, queue->has_files() ? queue->files_end() : low, unit);
@@ -280,7 +271,7 @@ Status Recovery::NoteNumbers(QueueTable* table) {
     bool there = false;
     int64_t end = 0;
     MILLRACE_RETURN_IF_ERROR(FirstUnitNotBelow(queue, INT64_MAX, &end));
-    if (end > queue->files_begin()) MILLRACE_RETURN_IF_ERROR(ReadOne(queue, end - 1, &last, &there));
+    if (end > queue->files_begin()) MILLRACE_RETURN_IF_ERROR(queue->ReadUnit(end - 1, &last, &there));
     table->rows.push_back(
         {queue->topic(), queue->queue_id(), end, end, there ? last.log_offset : -1, there ? last.size : 0});
   }
