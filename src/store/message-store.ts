@@ -205,13 +205,9 @@ export class MessageStore {
    * Rejects with RANGE_GONE, nothing sent, where the log does not have a range any more; with TRANSFER_FAILED or PAGE_UNREADABLE, and destroys the
    * socket, where the answer could not be finished. The segments stay until it is out.
    */
-  transfer(target: TransferTarget, what: TransferOptions): Promise<number> {
-    try {
-      this.#assertOpen()
-      return target.send(checkTransfer(target, what, this.#native))
-    } catch (error) {
-      return Promise.reject(error)
-    }
+  async transfer(target: TransferTarget, what: TransferOptions): Promise<number> {
+    this.#assertOpen()
+    return target.send(checkTransfer(target, what, this.#native))
   }
 
   /** The messages of a queue in order. With `follow` it waits for new ones; `signal` stops it. */
