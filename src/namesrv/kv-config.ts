@@ -11,11 +11,15 @@ import { parseFastjson, writeFastjson } from '../protocol/fastjson.js'
 
 export const ORDER_TOPIC_CONFIG = 'ORDER_TOPIC_CONFIG'
 
+type Table = Map<string, Map<string, string>>
+
 export class KvConfig {
   readonly #path: string
-  readonly #table = new Map<string, Map<string, string>>()
-  #writing: Promise<void> | undefined
-  #again: Promise<void> | undefined
+  #table: Table = new Map()
+  readonly #changes: ((table: Table) => void)[] = []
+  /** The write that will have them. */
+  #next: Promise<void> | undefined
+  #last: Promise<void> = Promise.resolve()
 
   private constructor(path: string) {
     this.#path = path
@@ -48,34 +52,35 @@ export class KvConfig {
     return this.#table.get(namespace)
   }
 
-  async put(namespace: string, key: string, value: string): Promise<void> {
-    const entries = this.#table.get(namespace) ?? new Map<string, string>()
-    this.#table.set(namespace, entries.set(key, value))
-    await this.#persist()
+  put(namespace: string, key: string, value: string): Promise<void> {
+    return this.#change((table) => table.set(namespace, (table.get(namespace) ?? new Map()).set(key, value)))
   }
 
-  async delete(namespace: string, key: string): Promise<void> {
-    if (this.#table.get(namespace)?.delete(key) === true) await this.#persist()
+  delete(namespace: string, key: string): Promise<void> {
+    return this.#change((table) => table.get(namespace)?.delete(key))
   }
 
-  /** One write at a time; those that ask during it share the next. */
-  #persist(): Promise<void> {
-    this.#again ??= (this.#writing ?? Promise.resolve())
-      .catch(() => {})
-      .then(() => {
-        this.#again = undefined
-        this.#writing = this.#write()
-        return this.#writing
-      })
-    return this.#again
+  /** Changes that come while one is being written share the next write. */
+  #change(change: (table: Table) => void): Promise<void> {
+    this.#changes.push(change)
+    this.#next ??= this.#last.then(() => {
+      this.#next = undefined
+      const written = this.#write(this.#changes.splice(0))
+      this.#last = written.catch(() => {})
+      return written
+    })
+    return this.#next
   }
 
-  async #write(): Promise<void> {
+  async #write(changes: ((table: Table) => void)[]): Promise<void> {
+    const table: Table = new Map([...this.#table].map(([namespace, entries]) => [namespace, new Map(entries)]))
+    for (const change of changes) change(table)
     try {
       await mkdir(dirname(this.#path), { recursive: true })
-      await replaceFile(this.#path, writeFastjson({ configTable: this.#table }))
+      await replaceFile(this.#path, writeFastjson({ configTable: table }))
     } catch (error) {
       throw storeError('IO_ERROR', { reason: (error as Error).message, path: this.#path, cause: error })
     }
+    this.#table = table
   }
 }

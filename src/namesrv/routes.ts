@@ -49,7 +49,11 @@ export class Routes<Link> {
     if (brokerId === MASTER_ID && (isNew || !sameVersion(known?.dataVersion, dataVersion)))
       for (const { topicName, perm, readQueueNums, writeQueueNums, topicSysFlag } of topics)
         getOrMake(this.#topics, topicName, () => new Map<string, QueueData>()).set(brokerName, {
-          ...{ brokerName, perm, readQueueNums, writeQueueNums, topicSysFlag },
+          brokerName,
+          perm,
+          readQueueNums,
+          writeQueueNums,
+          topicSysFlag,
         })
     this.#live.set(brokerAddr, { link, dataVersion, haServerAddr, filterServers, lastUpdateMs: nowMs })
     if (brokerId === MASTER_ID) return {}

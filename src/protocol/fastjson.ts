@@ -17,18 +17,12 @@ export type FastjsonValue =
   | { readonly [name: string]: FastjsonValue }
   | ReadonlyMap<FastjsonValue, FastjsonValue>
 
-/** Java's `double`, which fastjson writes with a point: 12 is 12.0. */
-export class Double {
-  readonly value: number
-  constructor(value: number) {
-    this.value = value
-  }
-}
-
 /** What JSON.parse would round, or take for another thing than fastjson does. */
 const NEEDS_OWN_PARSER = /\d{16}|\$ref/
 /** Deeper is nobody's body, and would overflow the stack. */
 const MAX_DEPTH = 256
+/** More are no number of Java's, and take long to be made one. */
+const MAX_DIGITS = 40
 
 export function parseFastjson(text: string): FastjsonValue {
   if (!NEEDS_OWN_PARSER.test(text)) {
@@ -123,6 +117,7 @@ class Parser {
   #word(): FastjsonValue {
     const number = this.#match(/-?\d+(\.\d+)?([eE][+-]?\d+)?[LFDlfd]?/y)
     if (number !== undefined) {
+      if (number.length > MAX_DIGITS) throw new SyntaxError(`a number of ${number.length} characters`)
       const digits = number.replace(/[LFDlfd]$/, '')
       return /^-?\d+$/.test(digits) && !Number.isSafeInteger(Number(digits)) ? BigInt(digits) : Number(digits)
     }
@@ -167,42 +162,17 @@ function unescaped(sequence: string): string {
   return escapes[sequence] ?? sequence
 }
 
-export type Writable =
-  | string
-  | number
-  | bigint
-  | boolean
-  | null
-  | undefined
-  | Double
-  | readonly Writable[]
-  | ReadonlySet<Writable>
-  | { readonly [name: string]: Writable }
-  | ReadonlyMap<Writable, Writable>
-
-/** A plain object is a bean: its properties in the order of the alphabet, without those that are null. A Map's entries stay as they are. */
-export function writeFastjson(value: Writable): string {
+/** An object is a bean: its properties in the order of the alphabet, without those that are null. A Map's entries stay as they are, an array's and a Set's items too. */
+export function writeFastjson(value: unknown): string {
   if (typeof value === 'string') return quote(value)
   if (value === null || value === undefined) return 'null'
-  if (value instanceof Double) return writeDouble(value.value)
   if (typeof value !== 'object') return String(value)
-  if (Array.isArray(value) || value instanceof Set) return `[${Array.from(value as Iterable<Writable>, writeFastjson).join(',')}]`
-  if (value instanceof Map)
-    return `{${Array.from(value as Map<Writable, Writable>, ([key, item]) => `${writeFastjson(key)}:${writeFastjson(item)}`).join(',')}}`
-  const bean = value as { readonly [name: string]: Writable }
+  if (Array.isArray(value) || value instanceof Set) return `[${Array.from(value, writeFastjson).join(',')}]`
+  if (value instanceof Map) return `{${Array.from(value, ([key, item]) => `${writeFastjson(key)}:${writeFastjson(item)}`).join(',')}}`
   const parts: string[] = []
-  for (const name of Object.keys(bean).sort())
-    if (bean[name] !== null && bean[name] !== undefined) parts.push(`${quote(name)}:${writeFastjson(bean[name])}`)
+  for (const [name, item] of Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+    if (item !== null && item !== undefined) parts.push(`${quote(name)}:${writeFastjson(item)}`)
   return `{${parts.join(',')}}`
-}
-
-/** As Java's Double.toString. */
-function writeDouble(value: number): string {
-  const size = Math.abs(value)
-  if (!Number.isFinite(value)) return 'null'
-  if (size === 0 || (size >= 1e-3 && size < 1e7)) return Number.isInteger(value) ? `${value}.0` : String(value)
-  const [mantissa = '', exponent = ''] = value.toExponential().split('e')
-  return `${mantissa.includes('.') ? mantissa : `${mantissa}.0`}E${exponent.replace('+', '')}`
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must be escaped

@@ -12,36 +12,42 @@ export class FieldError extends Error {
 
 export interface Kind<T> {
   /** Undefined where there is none, or none of this kind, as Java takes it. */
-  read(text: string | undefined, name: string): T | undefined
+  read(text: string | undefined): T | undefined
   write(value: T): string
+  /** A request without it ends: a number that is missing is Java's null pointer. A text is missing until somebody looks at it. */
+  readonly needed: boolean
   readonly optional?: true
 }
 
-const INTEGER = /^[+-]?\d+$/
+const INTEGER = /^[+-]?\d{1,19}$/
 
-function integer(min: bigint, max: bigint): Kind<number> {
+function integer(bits: 32 | 64): Kind<number> {
   return {
     read: (text) => {
+      // Long.MAX_VALUE stands for no limit: as a number it is rounded, and stays as large.
       if (text === undefined || !INTEGER.test(text)) return undefined
-      const number = Number(text)
-      // Long.MAX_VALUE stands for no limit: it is rounded, and stays as large.
-      return Number.isSafeInteger(number) || (BigInt(text) >= min && BigInt(text) <= max) ? number : undefined
+      const exact = BigInt(text.replace('+', ''))
+      return BigInt.asIntN(bits, exact) === exact ? Number(exact) : undefined
     },
     write: String,
+    needed: true,
   }
 }
 
-export const text: Kind<string> = { read: (given) => given, write: (value) => value }
-export const int32 = integer(-(2n ** 31n), 2n ** 31n - 1n)
-export const int64 = integer(-(2n ** 63n), 2n ** 63n - 1n)
-export const bool: Kind<boolean> = { read: (given) => (given === undefined ? undefined : given.toLowerCase() === 'true'), write: String }
+export const text: Kind<string> = { read: (given) => given, write: (value) => value, needed: false }
+export const int32 = integer(32)
+export const int64 = integer(64)
+export const bool: Kind<boolean> = {
+  read: (given) => (given === undefined ? undefined : given.toLowerCase() === 'true'),
+  write: String,
+  needed: true,
+}
 
 export function optional<T>(kind: Kind<T>): Kind<T> & { readonly optional: true } {
-  return { ...kind, optional: true }
+  return { ...kind, needed: false, optional: true }
 }
 
 type Kinds = Readonly<Record<string, Kind<unknown>>>
-// A text that is missing is missing in Java too until somebody looks at it; a number or a boolean that is missing ends the request.
 type Optional<K extends Kinds> = { [N in keyof K]: K[N] extends { optional: true } ? N : K[N] extends Kind<string> ? N : never }[keyof K]
 type ValueOf<K> = K extends Kind<infer T> ? T : never
 export type Read<K extends Kinds> = { readonly [N in Exclude<keyof K, Optional<K>>]: ValueOf<K[N]> } & {
@@ -63,8 +69,8 @@ export function fieldsOf<K extends Kinds>(kinds: K): FieldsType<K> {
     read: (fields) => {
       const values: Record<string, unknown> = {}
       for (const [name, kind] of entries) {
-        const value = kind.read(fields?.[name], name)
-        if (value === undefined && kind.optional !== true && (kind as Kind<unknown>) !== (text as Kind<unknown>))
+        const value = kind.read(fields?.[name])
+        if (value === undefined && kind.needed)
           throw new FieldError('java.lang.NullPointerException', `the field ${name} is missing, or no number`)
         if (value !== undefined) values[name] = value
       }

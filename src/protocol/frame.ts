@@ -9,8 +9,13 @@
 
 /** The length field included. */
 export const MAX_FRAME_BYTES = 16 << 20
+/** Properties take 32 KiB at most, and everything that is longer is in bodies: RocketMQ, which allows a header of a whole frame, sends none of this length. */
+export const MAX_HEADER_BYTES = 1 << 20
 const LENGTH_BYTES = 4
 const HEAD_BYTES = 8
+/** Pieces below this are put together: each on its own would take several times its bytes. */
+const SMALL_BYTES = 1024
+const TAIL_BYTES = 16 << 10
 
 export const JSON_HEADER = 0
 export const BINARY_HEADER = 1
@@ -33,6 +38,9 @@ export class FrameReader {
   /** Of all chunks, from `#at` of the first on. */
   #bytes = 0
   #at = 0
+  /** What the last chunk is a view of, when it was put together from small pieces, and how much of it is in use. */
+  #tail: Buffer | undefined
+  #tailUsed = 0
 
   /** Bytes that belong to no whole frame yet. */
   get pendingBytes(): number {
@@ -41,8 +49,24 @@ export class FrameReader {
 
   push(chunk: Buffer): void {
     if (chunk.length === 0) return
-    this.#chunks.push(chunk)
+    if (this.#bytes > 0 && chunk.length < SMALL_BYTES) this.#pushSmall(chunk)
+    else {
+      this.#chunks.push(chunk)
+      this.#tail = undefined
+    }
     this.#bytes += chunk.length
+  }
+
+  #pushSmall(piece: Buffer): void {
+    if (this.#tail === undefined || this.#tailUsed + piece.length > this.#tail.length) {
+      this.#tail = Buffer.allocUnsafeSlow(TAIL_BYTES)
+      this.#tailUsed = 0
+      this.#chunks.push(this.#tail.subarray(0, 0))
+    }
+    const last = this.#chunks.pop() as Buffer
+    piece.copy(this.#tail, this.#tailUsed)
+    this.#tailUsed += piece.length
+    this.#chunks.push(this.#tail.subarray(this.#tailUsed - piece.length - last.length, this.#tailUsed))
   }
 
   /** The next frame that is whole, undefined when more must be pushed. Throws a FrameError as soon as the bytes can't be a frame, without waiting for its end. */
@@ -58,6 +82,7 @@ export class FrameReader {
     const headerBytes = word & 0xffffff
     if (type !== JSON_HEADER && type !== BINARY_HEADER) throw new FrameError(`a header of type ${type}; 0 and 1 are known`)
     if (headerBytes === 0) throw new FrameError('a frame without a header')
+    if (headerBytes > MAX_HEADER_BYTES) throw new FrameError(`a header of ${headerBytes} bytes; ${MAX_HEADER_BYTES} are allowed`)
     if (headerBytes > total - LENGTH_BYTES)
       throw new FrameError(`a header of ${headerBytes} bytes in a frame in which ${total - LENGTH_BYTES} are left`)
     if (this.#bytes < LENGTH_BYTES + total) return undefined
@@ -87,8 +112,11 @@ export class FrameReader {
   }
 }
 
-/** What goes in front of a body of so many bytes: length, type and header. */
+/** What goes in front of a body of so many bytes: length, type and header. Throws a FrameError for what no reader would take. */
 export function frameHead(type: HeaderType, header: Uint8Array, bodyBytes: number): Buffer {
+  if (header.length > MAX_HEADER_BYTES) throw new FrameError(`a header of ${header.length} bytes; ${MAX_HEADER_BYTES} are allowed`)
+  if (HEAD_BYTES + header.length + bodyBytes > MAX_FRAME_BYTES)
+    throw new FrameError(`a frame with a header of ${header.length} bytes and a body of ${bodyBytes}; ${MAX_FRAME_BYTES} are allowed`)
   const head = Buffer.allocUnsafe(HEAD_BYTES + header.length)
   head.writeInt32BE(HEAD_BYTES - LENGTH_BYTES + header.length + bodyBytes, 0)
   head.writeInt32BE((type << 24) | header.length, LENGTH_BYTES)

@@ -4,7 +4,7 @@
  *   {"code":0,"extFields":{"offset":"3"},"flag":1,"language":"JAVA","opaque":29,"remark":"…","serializeTypeCurrentRPC":"JSON","version":409}
  */
 import type { Fields, Header } from './command.js'
-import { type FastjsonValue, parseFastjson, quote } from './fastjson.js'
+import { type FastjsonValue, parseFastjson, quote, writeFastjson } from './fastjson.js'
 import { FrameError } from './frame.js'
 import { isLanguage, type Language, languageOf } from './language.js'
 
@@ -12,12 +12,14 @@ const INT32 = /^[+-]?\d{1,10}$/
 
 /** As tolerant as Java: unknown keys, missing ones, numbers as text, a language's number in place of its name. */
 export function readJsonHeader(bytes: Buffer): Header {
-  let header: FastjsonValue
   try {
-    header = parseFastjson(bytes.toString())
+    return headerOf(parseFastjson(bytes.toString()))
   } catch (error) {
-    throw new FrameError(`a header that is no JSON: ${(error as Error).message}`)
+    throw error instanceof FrameError ? error : new FrameError(`a header that is no JSON: ${(error as Error).message}`)
   }
+}
+
+function headerOf(header: FastjsonValue): Header {
   if (!isObject(header)) throw new FrameError('a header that is no object')
   const { extFields, remark } = header
   if (extFields !== undefined && extFields !== null && !isObject(extFields)) throw new FrameError('a header whose extFields are no object')
@@ -85,5 +87,5 @@ function texts(fields: JsonObject): Fields {
 }
 
 function text(value: FastjsonValue): string {
-  return typeof value === 'string' ? value : typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return typeof value === 'string' ? value : writeFastjson(value)
 }

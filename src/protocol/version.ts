@@ -7,5 +7,3 @@ export const OWN_VERSION = 409
 export const V4_9_4 = 401
 /** From 3.0.11 on a broker's registration has filter servers beside its topics. */
 export const V3_0_11 = 36
-/** From 5.0.0 on a compressed registration ends with mappings of topics' queues. */
-export const V5_0_0 = 413

@@ -3,6 +3,7 @@
  * frames are bounded, so is what of them is not whole, over all connections too, and what a peer does not read.
  */
 import { createServer, type Server, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, isOneway, isResponse, responseTo } from '../protocol/command.js'
 import { FieldError } from '../protocol/fields.js'
 import { ResponseCode } from '../protocol/response-code.js'
@@ -37,6 +38,10 @@ export interface RemotingServerStatistics {
 const DEFAULT_IDLE_MS = 120_000
 const DEFAULT_MAX_PENDING_BYTES = 256 << 20
 const BACKLOG = 1024
+/** How long a server that closes waits for handlers. */
+const ANSWER_MS = 3000
+/** Characters of an error's text: it may quote what a peer sent. */
+const MAX_REMARK = 4096
 const OWN = { language: 'JAVA', version: OWN_VERSION } as const
 
 export class RemotingServer {
@@ -46,6 +51,8 @@ export class RemotingServer {
   #pendingBytes = 0
   #requests = 0
   #closed = 0
+  /** Answers that have been begun. */
+  readonly #running = new Set<Promise<void>>()
 
   private constructor(options: RemotingServerOptions) {
     this.#options = options
@@ -75,9 +82,10 @@ export class RemotingServer {
     return { connections: this.#connections.size, requests: this.#requests, closed: this.#closed }
   }
 
-  /** No more connections; those that there are end when what was answered is with the kernel. */
+  /** No more connections. Requests that are being answered are, for a while; then connections end when that is with the kernel. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    await Promise.race([Promise.all(this.#running), sleep(ANSWER_MS, undefined, { ref: false })])
     for (const connection of this.#connections) connection.end()
     await closed
   }
@@ -113,15 +121,19 @@ export class RemotingServer {
     }
     try {
       const answer = handler(command, connection)
-      if (!(answer instanceof Promise)) this.#answer(command, connection, answer)
-      else
-        answer.then(
-          (later) => this.#answer(command, connection, later),
-          (error) => this.#refuse(command, connection, error),
-        )
+      if (answer instanceof Promise) this.#answerLater(command, connection, answer)
+      else this.#answer(command, connection, answer)
     } catch (error) {
       this.#refuse(command, connection, error)
     }
+  }
+
+  #answerLater(request: Command, connection: Connection, answer: Promise<Answer | undefined>): void {
+    const running = answer
+      .then((later) => this.#answer(request, connection, later))
+      .catch((error) => this.#refuse(request, connection, error))
+      .finally(() => this.#running.delete(running))
+    this.#running.add(running)
   }
 
   #answer(request: Command, connection: Connection, answer: Answer | undefined): void {
@@ -131,7 +143,7 @@ export class RemotingServer {
   /** As Java: the exception's class and message. */
   #refuse(request: Command, connection: Connection, error: unknown): void {
     const { name, message } = error instanceof Error ? error : new Error(String(error))
-    const remark = `${error instanceof FieldError ? error.javaClass : name}: ${message}`
+    const remark = `${error instanceof FieldError ? error.javaClass : name}: ${message}`.slice(0, MAX_REMARK)
     if (!(error instanceof FieldError)) this.#options.onTrouble?.({ remote: connection.remote, reason: remark, code: request.code })
     this.#answer(request, connection, { code: ResponseCode.SYSTEM_ERROR, remark })
   }

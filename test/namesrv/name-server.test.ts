@@ -265,6 +265,7 @@ t.test('a KV config that can’t be written is told, and so is the next that can
   writeFileSync(dirname(kvConfigPath), 'a file where the folder should be')
   const put = (value: string) => one.ask(requests.PUT_KV_CONFIG, { namespace: 'n', key: 'k', value })
   t.match(await put('1'), { code: 1, remark: /kvConfig/ })
+  t.match(await one.ask(requests.GET_KV_CONFIG, { namespace: 'n', key: 'k' }), { code: 22 }, 'what could not be kept is not there')
   rmSync(dirname(kvConfigPath))
   t.match(await put('2'), { code: 0 })
   t.match(readFileSync(kvConfigPath, 'utf8'), /"k":"2"/)

@@ -60,6 +60,19 @@ t.test('the largest frame is read, and one that says it is larger is refused by 
   t.throws(() => over.next(), FrameError)
 })
 
+t.test('bytes that come one at a time take as much memory as they are', async (t) => {
+  const reader = new FrameReader()
+  const body = Buffer.alloc(400_000, 7)
+  reader.push(frameHead(JSON_HEADER, Buffer.from('{}'), body.length))
+  const before = process.memoryUsage()
+  for (let at = 0; at < body.length - 1; at++) reader.push(Buffer.from([7]))
+  const after = process.memoryUsage()
+  t.ok(after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers < 40 << 20)
+  t.equal(reader.next(), undefined)
+  reader.push(Buffer.from([7]))
+  t.ok(reader.next()?.body.equals(body))
+})
+
 t.test('what RocketMQ reads is read, and what makes it close the connection is refused', async (t) => {
   let closed = 0
   for (const { name, to, sent, outcome, replies } of malformed()) {

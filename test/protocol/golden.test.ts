@@ -3,7 +3,7 @@ import t from 'tap'
 import { readCommand, writeCommand } from '#src/protocol/command.js'
 import { parseFastjson, writeFastjson } from '#src/protocol/fastjson.js'
 import { BINARY_HEADER, FrameReader, JSON_HEADER } from '#src/protocol/frame.js'
-import { hashMapOrder } from '#src/protocol/hash-map-order.js'
+import { hashMapOrder } from '../support/hash-map-order.js'
 import { conversation, conversationNames, type WireFrame } from '../support/wire.js'
 
 const frames = conversationNames().flatMap((name) => conversation(name).map((frame) => ({ name, frame })))

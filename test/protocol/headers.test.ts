@@ -78,6 +78,22 @@ t.test('what JSON headers leave out has its default; what is no text becomes one
   )
 })
 
+t.test('what is deep, or has more digits than any number, is read or refused, and costs little', async (t) => {
+  t.same(json('{"extFields":{"a":{"b":12345678901234567890}}}').fields, { a: '{"b":12345678901234567890}' })
+  t.same(json('{"extFields":{"a":{1:2}}}').fields, { a: '{1:2}' })
+  for (const bad of [
+    `{"extFields":{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`,
+    `{"extFields":{"a":${'{"b":'.repeat(10_000)}1${'}'.repeat(10_000)}}}`,
+    `{"remark":${'['.repeat(100_000)}${']'.repeat(100_000)}}`,
+    `{"opaque":${'9'.repeat(500_000)}}`,
+  ])
+    t.throws(() => json(bad), FrameError, bad.slice(0, 30))
+  t.throws(() => read(JSON_HEADER, Buffer.alloc(2 << 20, ' ')), FrameError, 'a header of two megabytes')
+  const long = fieldsOf({ offset: optional(int64) })
+  t.same(long.read({ offset: '9'.repeat(500_000) }), {})
+  t.same(fieldsOf({ queueId: optional(int32) }).read({ queueId: '2147483648' }), {}, 'no 32 bits')
+})
+
 t.test('fields are numbers and booleans as Java parses them', async (t) => {
   const type = fieldsOf({ topic: text, queueId: int32, offset: optional(int64), batch: optional(bool) })
   t.same(type.read({ topic: 'x', queueId: '+7', offset: '9223372036854775807', batch: 'TRUE' }), {

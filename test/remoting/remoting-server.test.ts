@@ -6,8 +6,9 @@ import { writeCommand } from '#src/protocol/command.js'
 import { FieldError } from '#src/protocol/fields.js'
 import { BINARY_HEADER, JSON_HEADER } from '#src/protocol/frame.js'
 import { type Handler, RemotingServer, type RemotingServerOptions } from '#src/remoting/remoting-server.js'
+import { Random, seed } from '../support/random.js'
 import { RemotingPeer } from '../support/remoting.js'
-import { malformed } from '../support/wire.js'
+import { conversation, malformed, type WireFrame } from '../support/wire.js'
 
 t.setTimeout(60_000)
 
@@ -17,6 +18,10 @@ const BROKEN = 1002
 const MISSING = 1003
 const LARGE = 1004
 const LARGE_BYTES = 1 << 20
+const LONG = 1005
+const LONG_LATER = 1006
+const COMPLAINING = 1007
+const LONG_TEXT = 'x'.repeat(17 << 20)
 
 async function listening(t: Test, options: Partial<RemotingServerOptions> = {}) {
   const troubles: { reason: string; code?: number }[] = []
@@ -31,6 +36,9 @@ async function listening(t: Test, options: Partial<RemotingServerOptions> = {}) 
     ],
     [MISSING, () => Promise.reject(new FieldError('java.lang.NullPointerException', 'queueId'))],
     [LARGE, () => ({ body: Buffer.alloc(LARGE_BYTES) })],
+    [LONG, () => ({ remark: LONG_TEXT })],
+    [LONG_LATER, () => sleep(1, { remark: LONG_TEXT })],
+    [COMPLAINING, () => Promise.reject(new Error(LONG_TEXT))],
   ])
   const server = await RemotingServer.listen({
     host: '127.0.0.1',
@@ -91,6 +99,39 @@ t.test('what RocketMQ closes a connection for closes it here, and no other', asy
   t.equal(server.statistics.closed, closed)
   t.equal(troubles.length, closed)
   t.equal(server.statistics.connections, 1)
+})
+
+t.test('frames that are twisted anywhere cost their connection at most', async (t) => {
+  const { peer, port } = await listening(t)
+  const good = await peer()
+  const random = new Random(seed)
+  t.comment(`MILLRACE_SEED=${seed}`)
+  const recorded = ['send', 'binary-header', 'register-broker'].flatMap((name) => conversation(name).filter(({ cut }) => !cut))
+  for (let round = 0; round < 300; round++) {
+    const bytes = Buffer.from((recorded[random.int(recorded.length)] as WireFrame).hex, 'hex')
+    const known = random.int(3)
+    for (let flips = random.int(6); flips >= 0; flips--)
+      bytes[(known === 0 ? 0 : 8) + random.int(Math.min(bytes.length - 8, 200))]! ^= 1 << random.int(8)
+    const socket = connect({ port, host: '127.0.0.1' })
+    socket.on('error', () => {})
+    socket.resume()
+    socket.end(bytes)
+    await new Promise((resolve) => socket.once('close', resolve))
+    if (round % 20 === 0) t.match(await good.send({ code: ECHO, body: Buffer.from(`${round}`) }), { body: Buffer.from(`${round}`) })
+  }
+  t.match(await good.send({ code: LONG }), { code: 1, remark: /header/ }, 'an answer that fits no frame')
+  t.match(await good.send({ code: LONG_LATER }), { code: 1, remark: /header/ })
+  t.equal((await good.send({ code: COMPLAINING })).remark?.length, 4096, 'an error’s text is cut')
+})
+
+t.test('close answers what it has begun to answer', async (t) => {
+  const { server, peer } = await listening(t)
+  const one = await peer()
+  const later = one.send({ code: LATER, body: Buffer.from('x') })
+  await one.send({ code: ECHO })
+  await server.close()
+  t.match(await later, { remark: 'later' })
+  await one.closed()
 })
 
 t.test('half frames without end, silence, and a reader that does not read are bounded', async (t) => {

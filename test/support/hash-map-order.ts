@@ -1,5 +1,5 @@
 /** The order in which a Java HashMap gives its keys: what Java wrote from one can be written again to the byte. */
-import { javaHash } from '../format/java-string.js'
+import { javaHash } from '#src/format/java-string.js'
 
 const FIRST_CAPACITY = 16
 const LOAD = 0.75

@@ -11,5 +11,5 @@ export function queryDataVersion({ routes, now }: NamesrvContext, request: Comma
   const { brokerAddr = '' } = QUERY_DATA_VERSION.fields.read(request.fields)
   const changed = routes.changed(brokerAddr, dataVersionOf(bodyValue(request.body)), now())
   const known = routes.dataVersion(brokerAddr)
-  return { fields: QUERY_DATA_VERSION.answer.write({ changed }), ...(known && { body: Buffer.from(writeFastjson({ ...known })) }) }
+  return { fields: QUERY_DATA_VERSION.answer.write({ changed }), ...(known && { body: Buffer.from(writeFastjson(known)) }) }
 }

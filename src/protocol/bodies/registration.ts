@@ -74,8 +74,8 @@ function readCompressed(body: Buffer): Registration {
 
 export function writeRegistration({ dataVersion, topics, filterServers }: Registration, compressed = false): Buffer {
   if (!compressed) {
-    const topicConfigTable = new Map(topics.map((topic) => [topic.topicName, { ...topic }]))
-    const topicConfigSerializeWrapper = { dataVersion: { ...dataVersion }, topicConfigTable }
+    const topicConfigTable = new Map(topics.map((topic) => [topic.topicName, topic]))
+    const topicConfigSerializeWrapper = { dataVersion, topicConfigTable }
     return Buffer.from(writeFastjson({ filterServerList: filterServers, topicConfigSerializeWrapper }))
   }
   const int = (value: number) => {
@@ -87,6 +87,6 @@ export function writeRegistration({ dataVersion, topics, filterServers }: Regist
   const lines = topics.flatMap(({ topicName, readQueueNums, writeQueueNums, perm, topicFilterType }) =>
     piece(`${topicName} ${readQueueNums} ${writeQueueNums} ${perm} ${topicFilterType}`),
   )
-  const parts = [...piece(writeFastjson({ ...dataVersion })), int(topics.length), ...lines, ...piece(writeFastjson(filterServers))]
+  const parts = [...piece(writeFastjson(dataVersion)), int(topics.length), ...lines, ...piece(writeFastjson(filterServers))]
   return deflateSync(Buffer.concat(parts), { level: ZLIB_LEVEL })
 }

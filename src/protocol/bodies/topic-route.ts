@@ -41,7 +41,7 @@ export function writeTopicRoute(
       brokerDatas: brokerDatas.map((data) => brokerBean(data, standard)),
       filterServerTable,
       orderTopicConf,
-      queueDatas: queueDatas.map((data) => ({ ...data })),
+      queueDatas,
     }),
   )
 }
