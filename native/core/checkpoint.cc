@@ -38,7 +38,7 @@ Status ReadWhole(FileSystem* files, const std::string& path, size_t limit, std::
 }
 
 Status ReplaceWhole(FileSystem* files, const std::string& work, const std::string& path,
-                    const std::vector<uint8_t>& bytes) {
+                    const std::vector<uint8_t>& bytes, const std::string& former) {
   const std::string birth = work + "/" + path.substr(path.rfind('/') + 1) + ".new";
   int fd = -1;
   MILLRACE_RETURN_IF_ERROR(files->Unlink(birth));
@@ -46,6 +46,10 @@ Status ReplaceWhole(FileSystem* files, const std::string& work, const std::strin
   Status status = files->Write(fd, bytes.data(), bytes.size(), 0);
   if (status.ok()) status = files->SyncFile(fd);
   files->Close(fd);
+  bool exists = !former.empty();
+  FileInfo info;
+  if (status.ok() && exists) status = files->Stat(path, &info, &exists);
+  if (status.ok() && exists) status = files->Rename(path, former);
   if (status.ok()) status = files->Rename(birth, path);
   if (!status.ok()) {
     (void)files->Unlink(birth);

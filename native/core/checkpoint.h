@@ -73,8 +73,9 @@ Status WriteQueueTable(FileSystem* files, const StorePaths& paths, const QueueTa
 
 // Reads a whole file that may not be there; at most `limit` bytes.
 Status ReadWhole(FileSystem* files, const std::string& path, size_t limit, std::vector<uint8_t>* bytes, bool* exists);
-// Writes a file beside, syncs it, renames it over.
+// Writes a file in the folder `work`, syncs it, renames it over. What was there before becomes `former`, where that is
+// named: at no instant are both missing.
 Status ReplaceWhole(FileSystem* files, const std::string& work, const std::string& path,
-                    const std::vector<uint8_t>& bytes);
+                    const std::vector<uint8_t>& bytes, const std::string& former = "");
 
 }  // namespace millrace

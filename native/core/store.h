@@ -178,6 +178,10 @@ class Store {
   // Everything of the store on disk, checkpoint and position included.
   Status FlushAll() { return WriteCheckpoints(false); }
 
+  // A small file of the store's ("config/topics.json"), replaced as a whole: after a crash there is the old one or the
+  // new one. `keep`: the old one stays as NAME.bak, and may for an instant be there alone.
+  Status ReplaceFile(const std::string& name, const std::vector<uint8_t>& bytes, bool keep);
+
   // -- retention
   // ---------------------------------------------------------------------------------------------------------------------
   struct Cleaned {

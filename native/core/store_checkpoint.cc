@@ -100,4 +100,13 @@ void Store::RunHousekeeper() {
   }
 }
 
+Status Store::ReplaceFile(const std::string& name, const std::vector<uint8_t>& bytes, bool keep) {
+  MILLRACE_RETURN_IF_ERROR(CheckSound());
+  const std::string path = paths_.root + "/" + name, folder = path.substr(0, path.rfind('/'));
+  bool exists = false;
+  MILLRACE_RETURN_IF_ERROR(CheckFolder(files_, folder, false, &exists));
+  if (!exists) MILLRACE_RETURN_IF_ERROR(MakeFolders(files_, folder));
+  return ReplaceWhole(files_, folder, path, bytes, keep ? path + ".bak" : "");
+}
+
 }  // namespace millrace

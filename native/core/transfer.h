@@ -33,8 +33,8 @@ struct TransferItem {
 class Transfer {
  public:
   // Ranges of so many bytes and more go by sendfile where nothing else is asked for. Below, its work for each page and
-  // call takes longer than copying (docs/performance.md); of heads and ranges of several items one call copies many.
-  static constexpr int64_t kSendfileBytes = 32 << 10, kSendfileBytesAmongMany = 48 << 10;
+  // call takes longer than copying (docs/performance.md).
+  static constexpr int64_t kSendfileBytes = 32 << 10;
 
   // Takes the descriptor, and makes it nonblocking where it is a socket or a pipe.
   explicit Transfer(int fd);

@@ -227,6 +227,25 @@ napi_value Backup(napi_env env, napi_callback_info info) {
       });
 }
 
+// replaceFile(store, name, bytes, keep) → Promise<void>; the bytes must not change before it has settled
+napi_value ReplaceFile(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  if (handle == nullptr) return nullptr;
+  std::string name;
+  uint8_t* data = nullptr;
+  size_t count = 0;
+  bool keep = false;
+  if (!arguments.String(1, &name) || !arguments.Bytes(2, &data, &count) || !arguments.Boolean(3, &keep))
+    return ThrowArgument(env, "replaceFile takes a name, bytes and a boolean");
+  return RunOnPool(
+      env, handle->shared(),
+      [name, data, count, keep](PoolWork& work) {
+        work.status = work.store->ReplaceFile(name, {data, data + count}, keep);
+      },
+      [](napi_env e, PoolWork&) { return Undefined(e); }, arguments.at(2));
+}
+
 napi_value GetReport(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   StoreHandle* handle = StoreHandle::From(env, arguments.at(0));
@@ -306,6 +325,7 @@ void ExportStore(napi_env env, napi_value exports) {
   Export(env, exports, "close", CloseStore);
   Export(env, exports, "clean", Clean);
   Export(env, exports, "backup", Backup);
+  Export(env, exports, "replaceFile", ReplaceFile);
   Export(env, exports, "report", GetReport);
   Export(env, exports, "info", GetInfo);
   Export(env, exports, "numbers", GetNumbers);

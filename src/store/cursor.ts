@@ -2,15 +2,16 @@
  * Named positions in queues, kept in the store's own folder: for programs that embed the store alone. (A broker keeps its consumers' offsets in `config/`.)
  * A position never points behind its queue: whoever opens the store after a power cut takes it back to what the queue still has.
  */
-import { lstat, mkdir, readdir, readFile, unlink } from 'node:fs/promises'
+import { lstat, readdir, readFile, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { replaceFile, syncFolder } from '../durable-file.js'
+import { syncFolder } from '../durable-file.js'
 import { StoreError, storeError } from '../errors.js'
 import type { Message } from './message.js'
 import type { MessageStore } from './message-store.js'
 import { checkObject, checkWhole, invalid } from './part.js'
 import type { MessagesOptions } from './types.js'
 
+const FOLDER = join('millrace', 'cursors')
 const ENDING = '.json'
 /** RocketMQ's set for a consumer group. Nothing in it leaves the folder. */
 const NAME = /^[%|a-zA-Z0-9_-]{1,127}$/
@@ -22,6 +23,8 @@ type Positions = Map<string, Map<number, number>>
 interface Home {
   readonly store: MessageStore
   readonly folder: string
+  /** Replaces a file of the store's, durably. */
+  readonly replaceFile: (name: string, text: string) => Promise<void>
   /** Throws where the store takes no writes. */
   readonly assertWritable: () => void
   /** The cursor of that name is gone: the next one begins anew. */
@@ -121,7 +124,7 @@ export class Cursor {
     if (!this.#moved) return
     this.#moved = false
     try {
-      await writePositions(this.#home.folder, this.name, this.#positions)
+      await writePositions(this.#home, this.name, this.#positions)
     } catch (error) {
       this.#moved = true
       throw error
@@ -134,9 +137,9 @@ export class Cursors {
   readonly #home: Home
   readonly #open = new Map<string, Promise<Cursor>>()
 
-  constructor(store: MessageStore, assertWritable: () => void) {
+  constructor(store: MessageStore, replaceFile: Home['replaceFile'], assertWritable: () => void) {
     const forget = (name: string): void => void this.#open.delete(name)
-    this.#home = { store, folder: join(store.directory, 'millrace', 'cursors'), assertWritable, forget }
+    this.#home = { store, folder: join(store.directory, FOLDER), replaceFile, assertWritable, forget }
   }
 
   /** Opens a cursor, a new one where there is none of that name. */
@@ -179,7 +182,7 @@ export class Cursors {
           cut = true
         }
       }
-      if (cut) await writePositions(folder, name, positions)
+      if (cut) await writePositions(this.#home, name, positions)
     }
   }
 
@@ -209,19 +212,9 @@ async function namesIn(folder: string): Promise<string[]> {
     .sort()
 }
 
-async function writePositions(folder: string, name: string, positions: Positions): Promise<void> {
-  const path = fileOf(folder, name)
-  const text = JSON.stringify({
-    positions: Object.fromEntries([...positions].map(([topic, queues]) => [topic, Object.fromEntries(queues)])),
-  })
-  try {
-    if ((await mkdir(folder, { recursive: true })) !== undefined) await syncFolder(join(folder, '..'))
-    if (!(await lstat(folder)).isDirectory()) throw unsafe(folder)
-    await replaceFile(path, text)
-  } catch (error) {
-    if (error instanceof StoreError) throw error
-    throw failed(error as NodeJS.ErrnoException, path)
-  }
+function writePositions({ replaceFile }: Home, name: string, positions: Positions): Promise<void> {
+  const queuesOf = [...positions].map(([topic, queues]) => [topic, Object.fromEntries(queues)])
+  return replaceFile(fileOf(FOLDER, name), JSON.stringify({ positions: Object.fromEntries(queuesOf) }))
 }
 
 async function readPositions(folder: string, name: string): Promise<Positions> {

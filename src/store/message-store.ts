@@ -6,6 +6,7 @@ import type { NativeInfo, NativeStore } from '../native/binding.js'
 import { binding } from '../native/binding.js'
 import { Appender } from './appender.js'
 import { CommitLog } from './commit-log.js'
+import { ConfigFiles } from './config-files.js'
 import { ConsumeQueue } from './consume-queue.js'
 import { type Cursor, Cursors } from './cursor.js'
 import { Finder } from './finder.js'
@@ -51,6 +52,8 @@ export class MessageStore {
   readonly recovery: RecoveryReport
   readonly commitLog: CommitLog
   readonly index: IndexFiles
+  /** A broker's files beside the log. */
+  readonly config: ConfigFiles
   readonly #native: NativeStore
   readonly #id: number
   readonly #queues: QueueNumbers
@@ -116,10 +119,12 @@ export class MessageStore {
       },
     })
     this.#reader = new Reader(this.#native, this.#queues, this.readOnly, options.onDamage ?? warn, () => this.#assertOpen())
-    this.#cursors = new Cursors(this, () => {
+    const replaceFile = (name: string, text: string, keep = false) => binding.replaceFile(this.#native, name, Buffer.from(text), keep)
+    this.#cursors = new Cursors(this, replaceFile, () => {
       this.#assertWritable()
       if (this.state === 'failed') throw storeError('STORE_FAILED', { reason: 'a sync has failed', path: this.directory })
     })
+    this.config = new ConfigFiles(this.directory, replaceFile)
     this.#finder = new Finder(this.#native, this.#queues, this.readOnly)
     this.commitLog = CommitLog.ofStore(this.#native, info)
     this.index = IndexFiles.ofStore(this.#native, info)

@@ -3,35 +3,43 @@
  * a comment says otherwise. A settings file may be a whole broker.conf: names that belong to other parts of a broker are passed over, but one that
  * is nearly a setting's name is refused as a slip.
  */
-import { storeError } from '../errors.js'
 import { DEFAULT_DELAY_LEVELS, parseDelayLevels } from '../format/delay-level.js'
 import { UNIT_BYTES } from '../format/queue-unit.js'
 import {
   choice,
-  defaultsOf,
   flag,
+  KnownSettings,
   MAX_INT32,
   milliseconds,
-  nearestName,
   optional,
   percent,
   port,
-  readSetting,
   type SettingsOf,
   size,
   text,
+  unused,
   whole,
 } from '../setting.js'
 
 export { parseProperties } from '../setting.js'
 
-const table = {
+const DIRECT_MEMORY = 'records are gathered and written without a pool of direct memory'
+const WARM = 'pages of new segments are made ahead of a fast writer in any case'
+const DELETION = 'deleting holds no lock that an append or a pull needs, so there are no pauses'
+const QUEUES =
+  'queues are synced with the checkpoint, every flushConsumeQueueThoroughInterval; what a crash takes of them is made again from the log'
+const NO_SLAVES = 'nothing is replicated to other brokers yet'
+const NOT_DELAYED = 'delayed messages are not delivered yet'
+const NO_DLEDGER = 'DLedger is not supported'
+
+/** Which settings the store itself leaves without effect, and why, stands with each. */
+export const storeTable = {
   // Where the files lie
   /** MessageStore.open names the root itself. */
   storePathRootDir: optional('a path'),
   /** Default `commitlog` in the root. Several paths take turns. */
   storePathCommitLog: text<string | undefined>(undefined, "a path, or several with ',' between them", (text) => pathsIn(text).length > 0),
-  storePathDLedgerCommitLog: optional('a path'),
+  storePathDLedgerCommitLog: unused(optional('a path'), NO_DLEDGER),
   /** Further directories of the log, or some of those: they get no further segments. */
   readOnlyCommitLogStorePaths: text<string | undefined>(
     undefined,
@@ -48,7 +56,7 @@ const table = {
   }),
   enableConsumeQueueExt: flag(false),
   mappedFileSizeConsumeQueueExt: size(48 << 20),
-  bitMapLengthConsumeQueueExt: whole(64),
+  bitMapLengthConsumeQueueExt: unused(whole(64), 'filter bits stay empty'),
   messageIndexEnable: flag(true),
   maxHashSlotNum: size(5_000_000),
   /** Entries of an index file, the unused first one included. */
@@ -59,37 +67,37 @@ const table = {
   /** Largest body. */
   maxMessageSize: size(4 << 20),
   brokerRole: choice('ASYNC_MASTER', 'SYNC_MASTER', 'SLAVE'),
-  useReentrantLockWhenPutMessage: flag(true),
+  useReentrantLockWhenPutMessage: unused(flag(true), 'there is one lock, which yields before it sleeps'),
   osPageCacheBusyTimeOutMills: milliseconds(1000),
-  debugLockEnable: flag(false),
+  debugLockEnable: unused(flag(false), 'there are no stacks of Java threads to be written'),
   enableMultiDispatch: flag(false),
   enableLmq: flag(false),
-  maxLmqConsumeQueueNum: whole(20_000),
-  putMsgIndexHightWater: whole(600_000),
-  warmMapedFileEnable: flag(false),
+  maxLmqConsumeQueueNum: unused(whole(20_000), 'their number is not limited'),
+  putMsgIndexHightWater: unused(whole(600_000), 'RocketMQ 4.9 does not use it either'),
+  warmMapedFileEnable: unused(flag(false), WARM),
   /** Pages of 4,096 bytes. */
-  flushLeastPagesWhenWarmMapedFile: whole(4096),
-  transientStorePoolEnable: flag(false),
+  flushLeastPagesWhenWarmMapedFile: unused(whole(4096), WARM),
+  transientStorePoolEnable: unused(flag(false), DIRECT_MEMORY),
   /** Segments. */
-  transientStorePoolSize: size(5),
-  fastFailIfNoBufferInStorePool: flag(false),
+  transientStorePoolSize: unused(size(5), DIRECT_MEMORY),
+  fastFailIfNoBufferInStorePool: unused(flag(false), DIRECT_MEMORY),
 
   // Flushing
   flushDiskType: choice('ASYNC_FLUSH', 'SYNC_FLUSH'),
   syncFlushTimeout: milliseconds(5000),
-  flushCommitLogTimed: flag(true),
+  flushCommitLogTimed: unused(flag(true), 'the log is flushed every flushIntervalCommitLog, as with true'),
   flushIntervalCommitLog: milliseconds(500),
   /** Pages of 4,096 bytes. */
   flushCommitLogLeastPages: whole(4),
   flushCommitLogThoroughInterval: milliseconds(10_000),
-  commitIntervalCommitLog: milliseconds(200),
-  commitCommitLogLeastPages: whole(4),
-  commitCommitLogThoroughInterval: milliseconds(200),
-  flushIntervalConsumeQueue: milliseconds(1000),
-  flushConsumeQueueLeastPages: whole(2),
+  commitIntervalCommitLog: unused(milliseconds(200), DIRECT_MEMORY),
+  commitCommitLogLeastPages: unused(whole(4), DIRECT_MEMORY),
+  commitCommitLogThoroughInterval: unused(milliseconds(200), DIRECT_MEMORY),
+  flushIntervalConsumeQueue: unused(milliseconds(1000), QUEUES),
+  flushConsumeQueueLeastPages: unused(whole(2), QUEUES),
   /** Also the checkpoint's period. */
   flushConsumeQueueThoroughInterval: milliseconds(60_000),
-  flushDelayOffsetInterval: milliseconds(10_000),
+  flushDelayOffsetInterval: unused(milliseconds(10_000), NOT_DELAYED),
 
   // Reading
   maxTransferBytesOnMessageInMemory: size(262_144),
@@ -98,15 +106,16 @@ const table = {
   maxTransferCountOnMessageInDisk: size(8),
   /** Percent of the machine's memory that counts as hot. */
   accessMessageInMemoryMaxRatio: percent(40),
+  /** The next two are for a broker's queries; the store takes a limit with each. */
   maxMsgsNumBatch: size(64),
   defaultQueryMaxNum: size(32),
-  diskFallRecorded: flag(true),
-  offsetCheckInSlave: flag(false),
+  diskFallRecorded: unused(flag(true), 'how far readers are behind the log is not recorded'),
+  offsetCheckInSlave: unused(flag(false), NO_SLAVES),
 
   // Recovering
   checkCRCOnRecover: flag(true),
-  messageIndexSafe: flag(false),
-  duplicationEnable: flag(false),
+  messageIndexSafe: unused(flag(false), 'the index is made to agree with the log whenever the store opens'),
+  duplicationEnable: unused(flag(false), 'the option `visible` decides what readers see of a log that is not yet on disk'),
 
   // Retention
   /** Hours. */
@@ -121,47 +130,49 @@ const table = {
   diskSpaceWarningLevelRatio: percent(90, { becomes: (ratio) => Math.min(90, Math.max(35, ratio)) }),
   cleanFileForciblyEnable: flag(true),
   cleanResourceInterval: milliseconds(10_000),
-  deleteCommitLogFilesInterval: whole(100),
-  deleteConsumeQueueFilesInterval: whole(100),
+  deleteCommitLogFilesInterval: unused(whole(100), DELETION),
+  deleteConsumeQueueFilesInterval: unused(whole(100), DELETION),
   destroyMapedFileIntervalForcibly: whole(120_000),
-  redeleteHangedFileInterval: whole(120_000),
+  redeleteHangedFileInterval: unused(whole(120_000), DELETION),
 
   // Replication
-  haListenPort: port(10912),
-  haSendHeartbeatInterval: milliseconds(5000),
-  haHousekeepingInterval: milliseconds(20_000),
-  haTransferBatchSize: size(32_768),
-  haMasterAddress: optional('host:port'),
-  haSlaveFallbehindMax: whole(256 << 20),
-  slaveTimeout: milliseconds(3000),
+  haListenPort: unused(port(10912), NO_SLAVES),
+  haSendHeartbeatInterval: unused(milliseconds(5000), NO_SLAVES),
+  haHousekeepingInterval: unused(milliseconds(20_000), NO_SLAVES),
+  haTransferBatchSize: unused(size(32_768), NO_SLAVES),
+  haMasterAddress: unused(optional('host:port'), NO_SLAVES),
+  haSlaveFallbehindMax: unused(whole(256 << 20), NO_SLAVES),
+  slaveTimeout: unused(milliseconds(3000), NO_SLAVES),
 
   // Delayed messages
-  enableScheduleMessageStats: flag(true),
-  enableScheduleAsyncDeliver: flag(false),
-  scheduleAsyncDeliverMaxPendingLimit: size(2000),
-  scheduleAsyncDeliverMaxResendNum2Blocked: whole(3),
+  enableScheduleMessageStats: unused(flag(true), NOT_DELAYED),
+  enableScheduleAsyncDeliver: unused(flag(false), NOT_DELAYED),
+  scheduleAsyncDeliverMaxPendingLimit: unused(size(2000), NOT_DELAYED),
+  scheduleAsyncDeliverMaxResendNum2Blocked: unused(whole(3), NOT_DELAYED),
 
   // DLedger, which is recognised and refused
   enableDLegerCommitLog: flag(false),
-  dLegerGroup: optional('a name'),
-  dLegerPeers: optional('peers'),
-  dLegerSelfId: optional('a name'),
-  preferredLeaderId: optional('a name'),
-  enableBatchPush: flag(false),
-  isEnableBatchPush: flag(false),
+  dLegerGroup: unused(optional('a name'), NO_DLEDGER),
+  dLegerPeers: unused(optional('peers'), NO_DLEDGER),
+  dLegerSelfId: unused(optional('a name'), NO_DLEDGER),
+  preferredLeaderId: unused(optional('a name'), NO_DLEDGER),
+  enableBatchPush: unused(flag(false), NO_DLEDGER),
+  isEnableBatchPush: unused(flag(false), NO_DLEDGER),
 }
 
-type Table = typeof table
+type Table = typeof storeTable
 
 export type SettingName = keyof Table
 
 /** Values by RocketMQ's names. */
 export type StoreSettings = SettingsOf<Table>
 
-export const settingNames: readonly SettingName[] = Object.keys(table) as SettingName[]
+const known = new KnownSettings(storeTable, 'a setting of MessageStoreConfig')
+
+export const settingNames: readonly SettingName[] = known.names
 
 export function defaultSettings(): StoreSettings {
-  return defaultsOf(table)
+  return known.defaults()
 }
 
 /**
@@ -169,13 +180,7 @@ export function defaultSettings(): StoreSettings {
  * Throws INVALID_SETTING for a value that is not allowed, and for a name that is no setting.
  */
 export function checkSettings(settings: Readonly<Partial<StoreSettings>>): Partial<StoreSettings> {
-  const checked: Record<string, unknown> = {}
-  for (const [name, value] of Object.entries(settings)) {
-    if (value === undefined) continue
-    if (!isSetting(name)) throw unknown(name, value)
-    checked[name] = readSetting(table, name, value)
-  }
-  return checked as Partial<StoreSettings>
+  return known.check(settings)
 }
 
 /**
@@ -183,28 +188,15 @@ export function checkSettings(settings: Readonly<Partial<StoreSettings>>): Parti
  * Throws INVALID_SETTING for a value that is not allowed, and for a name that differs from a setting's in a letter or two.
  */
 export function settingsFrom(properties: Readonly<Record<string, string>>): Partial<StoreSettings> {
-  const settings: Record<string, unknown> = {}
-  for (const [name, value] of Object.entries(properties)) {
-    if (isSetting(name)) settings[name] = readSetting(table, name, value)
-    else if (nearestName(name, settingNames) !== undefined) throw unknown(name, value)
-  }
-  return settings as Partial<StoreSettings>
+  return known.from(properties, (name, meant) => {
+    if (meant !== undefined) throw known.unknown(name, properties[name])
+  })
 }
 
 /** The directories of the log that the settings name, in the order in which they take turns; none is `commitlog` in the root. */
 export function logPaths(settings: Readonly<Partial<StoreSettings>>): { paths: string[]; readOnly: string[] } {
   const of = (text: string | undefined): string[] => (text === undefined ? [] : [...new Set(pathsIn(text))].sort())
   return { paths: of(settings.storePathCommitLog), readOnly: of(settings.readOnlyCommitLogStorePaths) }
-}
-
-function isSetting(name: string): name is SettingName {
-  return Object.hasOwn(table, name)
-}
-
-function unknown(name: string, value: unknown): Error {
-  const other = nearestName(name, settingNames)
-  const allowed = other === undefined ? 'a setting of MessageStoreConfig' : `${other}, if that is meant`
-  return storeError('INVALID_SETTING', { setting: name, value, allowed })
 }
 
 function pathsIn(text: string): string[] {

@@ -129,7 +129,7 @@ t.test('a file that holds no positions is named, and neither it nor the store su
     'null',
   ]
   for (const [i, text] of bad.entries()) writeFileSync(join(folderOf(directory), `c${i}.json`), text)
-  writeFileSync(join(folderOf(directory), 'billing.json.tmp'), 'half')
+  writeFileSync(join(folderOf(directory), 'billing.json.new'), 'half')
   const store = await openAt(t, directory)
   for (const [i, text] of bad.entries()) {
     const error = await refusal(() => store.cursor(`c${i}`))
@@ -140,7 +140,7 @@ t.test('a file that holds no positions is named, and neither it nor the store su
   const cursor = await store.cursor('billing')
   cursor.seek('orders', 0, 0)
   await cursor.commit()
-  t.notOk(readdirSync(folderOf(directory)).includes('billing.json.tmp'))
+  t.notOk(readdirSync(folderOf(directory)).includes('billing.json.new'))
 })
 
 t.test('what is no name, queue or offset is refused', async (t) => {
@@ -187,7 +187,7 @@ t.test('a link where a cursor belongs leads nowhere', async (t) => {
   t.same(readdirSync(outside), [])
   rmSync(folderOf(directory))
   mkdirSync(folderOf(directory))
-  symlinkSync(join(outside, 'birth'), join(folderOf(directory), 'c.json.tmp'))
+  symlinkSync(join(outside, 'birth'), join(folderOf(directory), 'c.json.new'))
   symlinkSync(join(outside, 'd'), join(folderOf(directory), 'd.json'))
   await cursor.commit()
   t.notOk(existsSync(join(outside, 'birth')))
