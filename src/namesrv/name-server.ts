@@ -1,6 +1,8 @@
 /** A name server: brokers register with it, clients ask it where topics are. It keeps nothing but its KV config; brokers register again. */
+
+import { type Log, NO_LOG } from '../log.js'
 import type { Connection } from '../remoting/connection.js'
-import { type Handler, RemotingServer, type RemotingServerOptions, type RemotingServerStatistics } from '../remoting/remoting-server.js'
+import { type Handler, RemotingServer, type RemotingServerStatistics } from '../remoting/remoting-server.js'
 import type { NamesrvContext } from './context.js'
 import { handlersOf } from './handlers.js'
 import { KvConfig } from './kv-config.js'
@@ -9,8 +11,8 @@ import { checkNamesrvSettings, defaultNamesrvSettings, type NamesrvSettings } fr
 
 export interface NameServerOptions {
   settings?: Partial<NamesrvSettings>
-  /** What went wrong with a connection or a request: for the log. */
-  onTrouble?: RemotingServerOptions['onTrouble']
+  /** Default: nowhere. */
+  log?: Log
   /** Unix milliseconds; default Date.now. */
   now?: () => number
   /** How often it looks for brokers that are silent. Default 10,000. */
@@ -35,7 +37,7 @@ export class NameServer {
   /** Settles when it listens. */
   static async start(options: NameServerOptions = {}): Promise<NameServer> {
     const settings = { ...defaultNamesrvSettings(), ...checkNamesrvSettings(options.settings ?? {}) }
-    const now = options.now ?? Date.now
+    const { now = Date.now, log = NO_LOG } = options
     const routes = new Routes<Connection>()
     const context: NamesrvContext = { routes, settings, now, kv: await KvConfig.open(settings.kvConfigPath) }
     const handlers = new Map<number, Handler>()
@@ -46,7 +48,7 @@ export class NameServer {
       handlers,
       idleMs: settings.serverChannelMaxIdleTimeSeconds * 1000,
       onConnectionClosed: (connection) => routes.removeLink(connection),
-      ...(options.onTrouble && { onTrouble: options.onTrouble }),
+      onTrouble: (trouble) => log.warn(trouble, 'trouble with a connection'),
     })
     const scan = setInterval(() => {
       for (const connection of routes.expire(now() - BROKER_EXPIRES_MS)) connection.close('its broker has not registered again')

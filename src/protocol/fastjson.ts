@@ -175,6 +175,22 @@ export function writeFastjson(value: unknown): string {
   return `{${parts.join(',')}}`
 }
 
+/** The same as fastjson writes files: a line for each entry, a tab for each level; but a Map whose keys are numbers on one line. */
+export function writeFastjsonLines(value: unknown, indent = ''): string {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Set) return writeFastjson(value)
+  const deeper = `${indent}\t`
+  const line = ([name, item]: [string, unknown]) => `${deeper}${quote(name)}:${writeFastjsonLines(item, deeper)}`
+  const lines: string[] = []
+  if (value instanceof Map) {
+    if (value.size === 0) return '{}'
+    if (typeof value.keys().next().value === 'number') return `${writeFastjson(value).slice(0, -1)}\n${indent}}`
+    for (const entry of value as Map<string, unknown>) lines.push(line(entry))
+  } else {
+    for (const entry of Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) if (entry[1] != null) lines.push(line(entry))
+  }
+  return lines.length === 0 ? '{}' : `{\n${lines.join(',\n')}\n${indent}}`
+}
+
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must be escaped
 const SPECIAL = /[\u0000-\u001f"\\\u007f-\u009f\u2028\u2029]/g
 const SHORT: Readonly<Record<string, string>> = {

@@ -20,12 +20,18 @@ export interface Kind<T> {
 }
 
 const INTEGER = /^[+-]?\d{1,19}$/
+/** So many characters are a number below 2^53. */
+const EXACT_DIGITS = 15
 
 function integer(bits: 32 | 64): Kind<number> {
   return {
     read: (text) => {
-      // Long.MAX_VALUE stands for no limit: as a number it is rounded, and stays as large.
       if (text === undefined || !INTEGER.test(text)) return undefined
+      if (text.length <= EXACT_DIGITS) {
+        const number = Number(text)
+        return bits === 64 || (number | 0) === number ? number : undefined
+      }
+      // Long.MAX_VALUE stands for no limit: as a number it is rounded, and stays as large.
       const exact = BigInt(text.replace('+', ''))
       return BigInt.asIntN(bits, exact) === exact ? Number(exact) : undefined
     },
@@ -63,13 +69,17 @@ export interface FieldsType<K extends Kinds> {
   write(values: Written<K>): Fields
 }
 
-export function fieldsOf<K extends Kinds>(kinds: K): FieldsType<K> {
+/** `exact`: what is no number is told so, where it is otherwise taken for missing. */
+export function fieldsOf<K extends Kinds>(kinds: K, exact = false): FieldsType<K> {
   const entries = Object.entries(kinds)
   return {
     read: (fields) => {
       const values: Record<string, unknown> = {}
       for (const [name, kind] of entries) {
-        const value = kind.read(fields?.[name])
+        const given = fields?.[name]
+        const value = kind.read(given)
+        if (value === undefined && exact && given !== undefined)
+          throw new FieldError('java.lang.NumberFormatException', `For input string: "${given}"`)
         if (value === undefined && kind.needed)
           throw new FieldError('java.lang.NullPointerException', `the field ${name} is missing, or no number`)
         if (value !== undefined) values[name] = value
@@ -95,11 +105,13 @@ export interface RequestType<F extends Kinds, A extends Kinds> {
   readonly answer: FieldsType<A>
 }
 
+/** `exact`: of those requests whose fields RocketMQ reads in a faster way, which does not forgive what is no number. */
 export function request<F extends Kinds, A extends Kinds = Record<never, never>>(
   code: number,
   name: string,
   fields: F,
   answer?: A,
+  { exact = false }: { exact?: boolean } = {},
 ): RequestType<F, A> {
-  return { code, name, fields: fieldsOf(fields), answer: fieldsOf(answer ?? ({} as A)) }
+  return { code, name, fields: fieldsOf(fields, exact), answer: fieldsOf(answer ?? ({} as A)) }
 }

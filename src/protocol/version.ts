@@ -7,3 +7,5 @@ export const OWN_VERSION = 409
 export const V4_9_4 = 401
 /** From 3.0.11 on a broker's registration has filter servers beside its topics. */
 export const V3_0_11 = 36
+/** From 3.4.9 on a consumer's own limit of retries counts. */
+export const V3_4_9 = 121

@@ -7,10 +7,12 @@ import { FrameError, FrameReader } from '../protocol/frame.js'
 
 /** More that the other end does not take, and none of its requests is looked at until it does. */
 const MAX_UNREAD_BYTES = 16 << 20
+/** The same of answers whose bodies lie outside. */
+const MAX_UNREAD_ANSWERS = 1024
 const LINGER_MS = 3000
 
 export interface ConnectionOptions {
-  onCommand: (command: Command, connection: Connection) => void
+  onCommand: (command: Command, connection: Connection) => unknown
   /** `reason`: why this end closed it; undefined where the other did. */
   onClose: (connection: Connection, reason: string | undefined) => void
   /** Closed after so many milliseconds without a byte in either direction. */
@@ -19,14 +21,22 @@ export interface ConnectionOptions {
   onPending?: (connection: Connection, change: number) => void
 }
 
+/** A body that this process's memory does not have. */
+export interface OutsideBody {
+  readonly bytes: number
+  /** Puts the head and the body on the socket, behind all that was written to it. Settles when the kernel has both; rejects where it has sent nothing, or has destroyed the socket. */
+  send(socket: Socket, head: Buffer): Promise<unknown>
+}
+
 export class Connection {
-  /** `ip:port` of the other end. */
+  /** `ip:port` or `[ip6]:port` of the other end. */
   readonly remote: string
   readonly #socket: Socket
   readonly #reader = new FrameReader()
   readonly #options: ConnectionOptions
   #pending = 0
   #corked = false
+  #outside = 0
   #reason: string | undefined
   #closed = false
 
@@ -34,18 +44,20 @@ export class Connection {
     this.#socket = socket
     this.#options = options
     const { remoteAddress = '', remotePort = 0 } = socket
-    this.remote = `${remoteAddress.replace(/^::ffff:/, '')}:${remotePort}`
+    const address = remoteAddress.replace(/^::ffff:/, '')
+    this.remote = `${address.includes(':') ? `[${address}]` : address}:${remotePort}`
     socket.on('data', (chunk: Buffer) => {
       this.#reader.push(chunk)
       this.#work()
     })
     socket.on('error', (error) => this.close(error.message))
     socket.on('close', () => this.#gone())
-    socket.on('drain', () => {
-      socket.resume()
-      this.#work()
-    })
+    socket.on('drain', () => this.#goOn())
     socket.setTimeout(options.idleMs, () => this.close(`idle for ${options.idleMs} ms`))
+  }
+
+  get closed(): boolean {
+    return this.#closed
   }
 
   /** Dropped when the connection is closed: who waits for an answer hears of that. */
@@ -62,6 +74,17 @@ export class Connection {
     }
     socket.write(writeHead(command, command.type, command.body.length))
     if (command.body.length > 0) socket.write(command.body)
+  }
+
+  /** The same for a body that lies outside; settles as its `send` does. */
+  async sendOutside(command: Omit<Command, 'body'>, body: OutsideBody): Promise<void> {
+    if (this.#closed || this.#socket.destroyed || this.#socket.writableEnded) return
+    this.#outside++
+    try {
+      await body.send(this.#socket, writeHead(command, command.type, body.bytes))
+    } finally {
+      if (this.#outside-- === MAX_UNREAD_ANSWERS) this.#goOn()
+    }
   }
 
   /** At once; what is not with the kernel yet is lost. */
@@ -83,7 +106,7 @@ export class Connection {
     const socket = this.#socket
     try {
       while (!socket.destroyed) {
-        if (socket.writableLength > MAX_UNREAD_BYTES) {
+        if (socket.writableLength > MAX_UNREAD_BYTES || this.#outside >= MAX_UNREAD_ANSWERS) {
           socket.pause()
           break
         }
@@ -97,6 +120,11 @@ export class Connection {
       return
     }
     this.#tellPending(this.#reader.pendingBytes)
+  }
+
+  #goOn(): void {
+    this.#socket.resume()
+    this.#work()
   }
 
   #tellPending(bytes: number): void {

@@ -2,16 +2,23 @@
  * A port that answers requests of the remoting protocol: RocketMQ's NettyRemotingServer. Whatever a peer sends costs its own connection at most:
  * frames are bounded, so is what of them is not whole, over all connections too, and what a peer does not read.
  */
+import { channel } from 'node:diagnostics_channel'
 import { createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, isOneway, isResponse, responseTo } from '../protocol/command.js'
 import { FieldError } from '../protocol/fields.js'
 import { ResponseCode } from '../protocol/response-code.js'
 import { OWN_VERSION } from '../protocol/version.js'
-import { Connection } from './connection.js'
+import { Connection, type OutsideBody } from './connection.js'
 
-/** What a handler answers; nothing where there is no answer, or it comes later by `connection.send`. */
-export type Answer = Partial<Pick<Command, 'code' | 'remark' | 'fields' | 'body'>>
+/** What a handler answers; nothing where there is no answer. */
+export interface Answer extends Partial<Pick<Command, 'code' | 'remark' | 'fields' | 'body'>> {
+  /** In place of `body`. */
+  readonly outside?: OutsideBody & {
+    /** Answered where the body can't be had any more. */
+    readonly otherwise: Answer
+  }
+}
 export type Handler = (request: Command, connection: Connection) => Answer | undefined | Promise<Answer | undefined>
 
 export interface RemotingServerOptions {
@@ -43,6 +50,10 @@ const ANSWER_MS = 3000
 /** Characters of an error's text: it may quote what a peer sent. */
 const MAX_REMARK = 4096
 const OWN = { language: 'JAVA', version: OWN_VERSION } as const
+
+/** Each request that is taken, and each that is answered, with the answer's code; both with the same object of the request. */
+const requests = channel('millrace:request')
+const answers = channel('millrace:answer')
 
 export class RemotingServer {
   readonly #options: RemotingServerOptions
@@ -111,6 +122,7 @@ export class RemotingServer {
   #take(command: Command, connection: Connection): void {
     if (isResponse(command)) return // nobody waits for it
     this.#requests++
+    if (requests.hasSubscribers) requests.publish({ request: command, remote: connection.remote })
     const handler = this.#options.handlers.get(command.code)
     if (handler === undefined) {
       this.#answer(command, connection, {
@@ -137,7 +149,11 @@ export class RemotingServer {
   }
 
   #answer(request: Command, connection: Connection, answer: Answer | undefined): void {
-    if (answer !== undefined && !isOneway(request)) connection.send(responseTo(request, OWN, answer))
+    if (answers.hasSubscribers) answers.publish({ request, remote: connection.remote, code: answer?.code ?? ResponseCode.SUCCESS })
+    if (answer === undefined || isOneway(request)) return
+    const { outside } = answer
+    if (outside === undefined) connection.send(responseTo(request, OWN, answer))
+    else connection.sendOutside(responseTo(request, OWN, answer), outside).catch(() => this.#answer(request, connection, outside.otherwise))
   }
 
   /** As Java: the exception's class and message. */

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { NameServer } from '#src/index.js'
+import { NO_LOG } from '#src/log.js'
 import { readTopicRoute } from '#src/protocol/bodies/topic-route.js'
 import { BrokerPeer } from './broker-peer.js'
 
@@ -10,7 +11,7 @@ t.setTimeout(300_000)
 
 t.test('a Java broker, a Java producer and consumer, and mqadmin work with a name server of millrace', async (t) => {
   const dir = t.testdir({})
-  const troubles: string[] = []
+  const troubles: object[] = []
   const server = await NameServer.start({
     settings: {
       listenPort: 0,
@@ -18,7 +19,7 @@ t.test('a Java broker, a Java producer and consumer, and mqadmin work with a nam
       configStorePath: join(dir, 'namesrv.properties'),
       orderMessageEnable: true,
     },
-    onTrouble: ({ reason }) => troubles.push(reason),
+    log: { ...NO_LOG, warn: (details) => troubles.push(details) },
   })
   t.teardown(() => server.close())
   const broker = await BrokerPeer.start(join(dir, 'store'), { mappedFileSizeCommitLog: 1 << 20 }, server.address)

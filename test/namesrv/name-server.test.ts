@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
+import { NO_LOG } from '#src/log.js'
 import { NameServer, type NameServerOptions } from '#src/namesrv/name-server.js'
 import { readKvTable, readTopicList } from '#src/protocol/bodies/lists.js'
 import { writeRegistration } from '#src/protocol/bodies/registration.js'
@@ -228,7 +229,7 @@ t.test('settings are read and changed by request, kept in their file, and some a
 
 t.test('requests without any field are answered, and change nothing', async (t) => {
   const troubles: unknown[] = []
-  const { peer, server } = await started(t, { onTrouble: (trouble) => troubles.push(trouble) })
+  const { peer, server } = await started(t, { log: { ...NO_LOG, warn: (trouble) => troubles.push(trouble) } })
   const one = await peer()
   await one.ask(
     requests.REGISTER_BROKER,

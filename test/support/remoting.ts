@@ -18,7 +18,7 @@ export interface Reply<A extends Kinds> {
 export class RemotingPeer {
   readonly socket: Socket
   readonly pushed: Command[] = []
-  readonly #waiting = new Map<number, (command: Command) => void>()
+  readonly #waiting = new Map<number, (answer: Command | Error) => void>()
   readonly #reader = new FrameReader()
   #opaque = 0
   version = 409
@@ -27,6 +27,9 @@ export class RemotingPeer {
   private constructor(socket: Socket) {
     this.socket = socket
     socket.on('error', () => {})
+    socket.on('close', () => {
+      for (const settle of this.#waiting.values()) settle(new Error('the connection was closed'))
+    })
     socket.on('data', (chunk) => {
       this.#reader.push(chunk)
       for (let frame = this.#reader.next(); frame !== undefined; frame = this.#reader.next()) {
@@ -62,8 +65,7 @@ export class RemotingPeer {
       opaque,
     }
     const answered = new Promise<Command>((resolve, reject) => {
-      this.#waiting.set(opaque, resolve)
-      this.socket.once('close', () => reject(new Error('the connection was closed')))
+      this.#waiting.set(opaque, (answer) => (answer instanceof Error ? reject(answer) : resolve(answer)))
     })
     answered.catch(() => {})
     this.socket.write(writeCommand(command))

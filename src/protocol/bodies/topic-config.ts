@@ -2,6 +2,8 @@
 import type { FastjsonValue } from '../fastjson.js'
 import { numberOf, objectOf, textOf } from './values.js'
 
+/** A topic that others may be made like. */
+export const PERM_INHERIT = 1
 export const PERM_READ = 4
 export const PERM_WRITE = 2
 
@@ -33,4 +35,9 @@ export function topicConfigOf(value: FastjsonValue): TopicConfig {
     topicSysFlag: numberOf(given.topicSysFlag, 0),
     order: given.order === true,
   }
+}
+
+/** As remarks have it: `RW-`. */
+export function permText(perm: number): string {
+  return `${perm & PERM_READ ? 'R' : '-'}${perm & PERM_WRITE ? 'W' : '-'}${perm & PERM_INHERIT ? 'X' : '-'}`
 }
