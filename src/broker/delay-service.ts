@@ -1,0 +1,186 @@
+/**
+ * Delivers delayed messages when their time has come: RocketMQ's ScheduleMessageService. Each level is a queue of SCHEDULE_TOPIC_XXXX, in which the units
+ * hold the times; how far each has been delivered is kept in `config/delayOffset.json`. What a crash has it forget is delivered again.
+ */
+import { parseDelayLevels } from '../format/delay-level.js'
+import { SCHEDULE_TOPIC } from '../format/tag-code.js'
+import { entriesOf, numberOf, objectOf } from '../protocol/bodies/values.js'
+import { parseFastjson, writeFastjson, writeFastjsonLines } from '../protocol/fastjson.js'
+import type { Message } from '../store/message.js'
+import type { MessageStore } from '../store/message-store.js'
+import type { MessageInput } from '../store/types.js'
+import type { Inbox } from './inbox.js'
+import { SavedFile } from './saved-file.js'
+
+const FILE = 'delayOffset.json'
+/** So many of a level are under way at once. */
+const AT_ONCE = 512
+/** A timer that is late is late by this much at most. */
+const LONGEST_SLEEP_MS = 1000
+const RETRY_MS = 1000
+
+export interface DelayOptions {
+  readonly store: MessageStore
+  readonly inbox: Inbox
+  /** The setting messageDelayLevel. */
+  readonly levels: string
+  readonly now: () => number
+  readonly onTrouble: (reason: string) => void
+}
+
+interface Level {
+  readonly number: number
+  readonly delayMs: number
+  /** Queue offset of the message to deliver next. */
+  offset: number
+  working: boolean
+  timer: NodeJS.Timeout | undefined
+}
+
+export class DelayService {
+  readonly #options: DelayOptions
+  readonly #levels: Level[]
+  readonly #file: SavedFile
+  #changed = false
+  #stopped = false
+  readonly #running = new Set<Promise<void>>()
+
+  private constructor(options: DelayOptions, offsets: ReadonlyMap<number, number>) {
+    this.#options = options
+    this.#levels = parseDelayLevels(options.levels).map((delayMs, i) => ({
+      ...{ number: i + 1, delayMs, working: false, timer: undefined },
+      offset: offsets.get(i + 1) ?? 0,
+    }))
+    this.#file = new SavedFile(options.store.config, FILE, () => writeFastjsonLines({ offsetTable: this.#offsets() }))
+  }
+
+  static async open(options: DelayOptions): Promise<DelayService> {
+    const saved = await options.store.config.read(FILE, (text) => objectOf(parseFastjson(text)))
+    return new DelayService(options, new Map(entriesOf(saved?.offsetTable).map(([level, offset]) => [Number(level), numberOf(offset, 0)])))
+  }
+
+  start(): void {
+    for (const level of this.#levels) this.#work(level)
+  }
+
+  /** Something has arrived in the queue of a level. */
+  arrived(queueId: number): void {
+    const level = this.#levels[queueId]
+    // One that sleeps knows of an earlier one: times of a level do not go back.
+    if (level !== undefined && level.timer === undefined) this.#work(level)
+  }
+
+  /** Settles when what is being delivered is, and the offsets are on disk. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    for (const level of this.#levels) clearTimeout(level.timer)
+    await Promise.all(this.#running)
+    await this.save()
+  }
+
+  async save(): Promise<void> {
+    if (!this.#changed) return
+    this.#changed = false
+    await this.#file.save().catch((error) => {
+      this.#changed = true
+      throw error
+    })
+  }
+
+  /** As a body. */
+  write(): Buffer {
+    return Buffer.from(writeFastjson({ offsetTable: this.#offsets() }))
+  }
+
+  #offsets(): Map<number, number> {
+    return new Map(this.#levels.filter(({ offset }) => offset > 0).map(({ number, offset }) => [number, offset]))
+  }
+
+  #work(level: Level): void {
+    if (level.working || this.#stopped) return
+    level.working = true
+    clearTimeout(level.timer)
+    level.timer = undefined
+    const running = this.#deliverDue(level)
+      .then((sleepMs) => {
+        level.working = false
+        if (sleepMs !== undefined) this.#sleep(level, sleepMs)
+        // What arrived while the last ones were delivered has told nobody.
+        else if (!this.#stopped && level.offset < this.#end(level)) this.#work(level)
+      })
+      .catch((error: Error) => {
+        level.working = false
+        this.#options.onTrouble(`delayed messages of level ${level.number} wait: ${error.message}`)
+        this.#sleep(level, RETRY_MS)
+      })
+      .finally(() => this.#running.delete(running))
+    this.#running.add(running)
+  }
+
+  #sleep(level: Level, ms: number): void {
+    if (this.#stopped) return
+    level.timer = setTimeout(
+      () => {
+        level.timer = undefined
+        this.#work(level)
+      },
+      Math.min(Math.max(ms, 0), LONGEST_SLEEP_MS),
+    )
+  }
+
+  #end(level: Level): number {
+    return this.#options.store.bounds(SCHEDULE_TOPIC, level.number - 1).maxOffset
+  }
+
+  /** How many milliseconds are left to the next one; undefined where there is none. */
+  async #deliverDue(level: Level): Promise<number | undefined> {
+    const { store, now } = this.#options
+    const queue = store.consumeQueue(SCHEDULE_TOPIC, level.number - 1)
+    level.offset = Math.min(Math.max(level.offset, queue.minOffset), queue.maxOffset)
+    while (!this.#stopped) {
+      const delivered: Promise<unknown>[] = []
+      let sleepMs: number | undefined
+      let offset = level.offset
+      for (const { logOffset, tagCode } of queue.units(offset, AT_ONCE)) {
+        // One that is further away than its level allows has a time from another clock, or from longer levels.
+        const left = Number(tagCode) - now()
+        if (left > 0 && left <= level.delayMs) {
+          sleepMs = left
+          break
+        }
+        delivered.push(this.#deliver(logOffset))
+        offset++
+      }
+      await Promise.all(delivered)
+      if (offset > level.offset) {
+        level.offset = offset
+        this.#changed = true
+      }
+      if (sleepMs !== undefined || delivered.length === 0) return sleepMs
+    }
+    return undefined
+  }
+
+  async #deliver(logOffset: number): Promise<void> {
+    const message = await this.#options.store.messageAt(logOffset)
+    // One that retention has taken has nothing left to deliver.
+    const delivery = message === undefined ? undefined : due(message)
+    if (delivery !== undefined) await this.#options.inbox.deliver(delivery)
+  }
+}
+
+/** The message as it was meant; undefined for one that does not say where it belongs. */
+function due(message: Message): MessageInput | undefined {
+  const { TAGS: tags, KEYS: keys, ...properties } = message.properties
+  const { REAL_TOPIC: topic, REAL_QID: queueId } = properties
+  if (topic === undefined || queueId === undefined || topic === 'RMQ_SYS_TRANS_HALF_TOPIC') return undefined
+  return {
+    ...{ topic, queueId: Number(queueId), body: message.body, properties: { ...properties, WAIT: 'false' } },
+    ...(tags !== undefined && { tags }),
+    ...(keys !== undefined && { keys }),
+    ...{ flag: message.flag, sysFlag: message.sysFlag & ~HOST_BITS, reconsumeTimes: message.reconsumeTimes },
+    ...{ bornTimestamp: message.bornTimestamp, bornHost: message.bornHost },
+  }
+}
+
+const HOST_BITS = 0x30

@@ -1,0 +1,38 @@
+/** A client says that it is there, or that it goes. */
+import { readClientConfig, readHeartbeat } from '../../protocol/bodies/heartbeat.js'
+import type { Command } from '../../protocol/command.js'
+import { FieldError } from '../../protocol/fields.js'
+import { UNREGISTER_CLIENT } from '../../protocol/requests/broker.js'
+import type { Connection } from '../../remoting/connection.js'
+import type { Answer } from '../../remoting/remoting-server.js'
+import type { BrokerContext } from '../context.js'
+import { noSql } from './pull-message.js'
+
+export async function heartbeat(context: BrokerContext, request: Command, connection: Connection): Promise<Answer> {
+  const { groups, topics, consumers, producers, now } = context
+  if (request.body.length === 0) throw new FieldError('java.lang.NullPointerException', 'a heartbeat without a body')
+  const { clientID: clientId, producerGroups, consumers: given } = readHeartbeat(request.body)
+  const client = { clientId, language: request.language, version: request.version, heardMs: now() }
+  for (const data of given) {
+    const group = groups.find(data.groupName)
+    // Tools find a group by its retry topic.
+    if (group !== undefined) await topics.retry(data.groupName, group.retryQueueNums, data.unitMode)
+    if (connection.closed) return {}
+    consumers.heartbeat(connection, client, data)
+  }
+  for (const group of producerGroups) producers.heartbeat(connection, client, group)
+  return {}
+}
+
+export function unregisterClient({ consumers, producers }: BrokerContext, request: Command, connection: Connection): Answer {
+  const { producerGroup, consumerGroup } = UNREGISTER_CLIENT.fields.read(request.fields)
+  if (producerGroup !== undefined) producers.leave(connection, producerGroup)
+  if (consumerGroup !== undefined) consumers.leave(connection, consumerGroup)
+  return { fields: {} }
+}
+
+/** Whether a consumer's expression can be served. */
+export function checkClientConfig(_context: BrokerContext, request: Command): Answer {
+  const { subscription } = readClientConfig(request.body)
+  return subscription === undefined || subscription.expressionType === 'TAG' ? {} : noSql()
+}

@@ -1,0 +1,174 @@
+/** PULL_MESSAGE: checks and words of RocketMQ's PullMessageProcessor; the records go from the log to the socket by the store's transfer. */
+import type { Command } from '../../protocol/command.js'
+import { PULL_COMMITS, PULL_HAS_SUBSCRIPTION, PULL_MESSAGE, PULL_SUSPENDS } from '../../protocol/requests/broker.js'
+import { FAQ, ResponseCode } from '../../protocol/response-code.js'
+import type { Connection } from '../../remoting/connection.js'
+import type { Answer } from '../../remoting/remoting-server.js'
+import { TagFilter } from '../../store/tag-filter.js'
+import { TransferTarget } from '../../store/transfer-target.js'
+import type { PullStatus, RangePullResult } from '../../store/types.js'
+import type { BrokerContext } from '../context.js'
+import type { HeldPull } from '../held-pulls.js'
+import { brokerForbids, refusal, topicUnknown } from '../refusals.js'
+
+const PERM_READ = 4
+const TAG = 'TAG'
+const SQL = 'SQL92'
+const MAX_FILTERS = 1024
+const CODES: Readonly<Record<PullStatus, number>> = {
+  FOUND: ResponseCode.SUCCESS,
+  NO_MATCHED_MESSAGE: ResponseCode.PULL_RETRY_IMMEDIATELY,
+  MESSAGE_WAS_REMOVING: ResponseCode.PULL_RETRY_IMMEDIATELY,
+  OFFSET_FOUND_NULL: ResponseCode.PULL_NOT_FOUND,
+  OFFSET_OVERFLOW_ONE: ResponseCode.PULL_NOT_FOUND,
+  OFFSET_OVERFLOW_BADLY: ResponseCode.PULL_OFFSET_MOVED,
+  OFFSET_TOO_SMALL: ResponseCode.PULL_OFFSET_MOVED,
+  NO_MATCHED_LOGIC_QUEUE: ResponseCode.PULL_NOT_FOUND,
+  NO_MESSAGE_IN_QUEUE: ResponseCode.PULL_NOT_FOUND,
+}
+
+interface Pull {
+  readonly consumerGroup: string
+  readonly topic: string
+  readonly queueId: number
+  readonly queueOffset: number
+  readonly maxMessages: number
+  readonly filter: TagFilter
+}
+
+/** By expression: a consumer sends the same one with each pull. */
+const filters = new Map<string, TagFilter>()
+
+export async function pullMessage(context: BrokerContext, request: Command, connection: Connection): Promise<Answer> {
+  const { settings, offsets, held, now } = context
+  const fields = PULL_MESSAGE.fields.read(request.fields)
+  const { consumerGroup = '', topic = '', queueId, queueOffset, maxMsgNums, sysFlag, commitOffset, suspendTimeoutMillis } = fields
+  const filter = refusedAtOnce(context, { consumerGroup, topic, queueId }, connection) ?? filterOf(context, fields)
+  if (!(filter instanceof TagFilter)) return filter
+  if ((sysFlag & PULL_COMMITS) !== 0) offsets.commit(consumerGroup, topic, queueId, commitOffset)
+  const pull: Pull = { consumerGroup, topic, queueId, queueOffset, maxMessages: Math.max(1, maxMsgNums), filter }
+  const page = await look(context, pull, queueOffset)
+  if (codeOf(pull, page) !== ResponseCode.PULL_NOT_FOUND || (sysFlag & PULL_SUSPENDS) === 0) return answerOf(context, pull, page)
+  const untilMs = now() + (settings.longPollingEnable ? suspendTimeoutMillis : settings.shortPollingTimeMills)
+  return new Promise((resolve, reject) => {
+    const waiting: HeldPull = {
+      ...{ topic, queueId, connection, untilMs, offset: queueOffset, seenTo: queueOffset },
+      tryAgain: async (last) => {
+        try {
+          const found = await look(context, pull, last ? queueOffset : waiting.seenTo)
+          const nothing = codeOf(pull, found) === ResponseCode.PULL_NOT_FOUND
+          if (!last && (nothing || found.status === 'NO_MATCHED_MESSAGE')) {
+            waiting.seenTo = Math.max(waiting.seenTo, found.nextOffset)
+            return false
+          }
+          resolve(answerOf(context, pull, found))
+        } catch (error) {
+          reject(error)
+        }
+        return true
+      },
+    }
+    if (!held.hold(waiting)) resolve(answerOf(context, pull, page))
+  })
+}
+
+interface Where {
+  readonly consumerGroup: string
+  readonly topic: string
+  readonly queueId: number
+}
+
+function refusedAtOnce(context: BrokerContext, { consumerGroup, topic, queueId }: Where, connection: Connection): Answer | undefined {
+  const { settings, groups, topics } = context
+  if ((settings.brokerPermission & PERM_READ) === 0) return brokerForbids(context, 'pulling message')
+  const group = groups.find(consumerGroup)
+  if (group === undefined)
+    return refusal(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, `subscription group [${consumerGroup}] does not exist, ${FAQ}`)
+  if (!group.consumeEnable) return refusal(ResponseCode.NO_PERMISSION, `subscription group no permission, ${consumerGroup}`)
+  const config = topics.get(topic)
+  if (config === undefined) return topicUnknown(topic, ' ')
+  if ((config.perm & PERM_READ) === 0) return refusal(ResponseCode.NO_PERMISSION, `the topic[${topic}] pulling message is forbidden`)
+  if (queueId >= 0 && queueId < config.readQueueNums) return undefined
+  const why = `queueId[${queueId}] is illegal, topic:[${topic}] topicConfig.readQueueNums:[${config.readQueueNums}] consumer:[/${connection.remote}]`
+  return refusal(ResponseCode.SYSTEM_ERROR, why)
+}
+
+/** What of the queue it asks for: by itself, or as its group has subscribed. */
+function filterOf({ consumers, groups }: BrokerContext, given: ReturnType<typeof PULL_MESSAGE.fields.read>): TagFilter | Answer {
+  const { consumerGroup = '', topic = '', sysFlag, subVersion } = given
+  if ((sysFlag & PULL_HAS_SUBSCRIPTION) !== 0) {
+    const { expressionType = TAG, subscription = '*' } = given
+    // An expression of an unknown kind matches everything, as RocketMQ has it.
+    if (expressionType !== TAG) return expressionType === SQL ? noSql() : tagFilter('*')
+    return tagFilter(subscription)
+  }
+  const group = consumers.group(consumerGroup)
+  if (group === undefined) return refusal(ResponseCode.SUBSCRIPTION_NOT_EXIST, `the consumer's group info not exist${FAQ}`)
+  if (group.messageModel === 'BROADCASTING' && groups.get(consumerGroup)?.consumeBroadcastEnable === false)
+    return refusal(ResponseCode.NO_PERMISSION, `the consumer group[${consumerGroup}] can not consume by broadcast way`)
+  const subscription = group.subscriptions.get(topic)
+  if (subscription === undefined) return refusal(ResponseCode.SUBSCRIPTION_NOT_EXIST, `the consumer's subscription not exist${FAQ}`)
+  if (subscription.subVersion < subVersion) return refusal(ResponseCode.SUBSCRIPTION_NOT_LATEST, "the consumer's subscription not latest")
+  return subscription.expressionType === TAG ? tagFilter(subscription.subString) : noSql()
+}
+
+export function noSql(): Answer {
+  return refusal(ResponseCode.SYSTEM_ERROR, 'The broker does not support consumer to filter message by SQL92')
+}
+
+function tagFilter(expression: string): TagFilter | Answer {
+  const known = filters.get(expression)
+  if (known !== undefined) return known
+  if (filters.size >= MAX_FILTERS) filters.clear()
+  try {
+    const filter = new TagFilter(expression)
+    filters.set(expression, filter)
+    return filter
+  } catch {
+    return refusal(ResponseCode.SUBSCRIPTION_PARSE_FAILED, "parse the consumer's subscription failed")
+  }
+}
+
+type Page = Pick<RangePullResult, 'status' | 'nextOffset' | 'minOffset' | 'maxOffset' | 'ranges' | 'suggestPullingFromSlave'>
+
+async function look({ store }: BrokerContext, { topic, queueId, maxMessages, filter: tags }: Pull, offset: number): Promise<Page> {
+  if (offset >= 0) return store.pullRanges({ topic, queueId, offset: Math.min(offset, Number.MAX_SAFE_INTEGER), maxMessages, tags })
+  // Below every queue: the store's offsets begin at 0.
+  const { minOffset, maxOffset } = store.bounds(topic, queueId)
+  const nothing = { ranges: new Float64Array(0), minOffset, maxOffset, suggestPullingFromSlave: false }
+  if (maxOffset === 0) return { ...nothing, status: 'NO_MESSAGE_IN_QUEUE', nextOffset: 0 }
+  return { ...nothing, status: 'OFFSET_TOO_SMALL', nextOffset: minOffset }
+}
+
+/** Where there is nothing yet, every offset but the first is wrong. */
+function codeOf({ queueOffset }: Pull, { status }: Page): number {
+  const empty = status === 'NO_MESSAGE_IN_QUEUE' || status === 'NO_MATCHED_LOGIC_QUEUE'
+  return empty && queueOffset !== 0 ? ResponseCode.PULL_OFFSET_MOVED : CODES[status]
+}
+
+function answerOf({ settings, groups, store }: BrokerContext, pull: Pull, page: Page): Answer {
+  const { status, nextOffset, minOffset, maxOffset, ranges, suggestPullingFromSlave } = page
+  const group = settings.slaveReadEnable ? groups.get(pull.consumerGroup) : undefined
+  const suggested = suggestPullingFromSlave ? group?.whichBrokerWhenConsumeSlowly : group?.brokerId
+  const told = (remark: PullStatus, code: number): Answer => ({
+    ...{ code, remark },
+    fields: {
+      suggestWhichBrokerId: String(suggested ?? 0),
+      nextBeginOffset: String(nextOffset),
+      maxOffset: String(maxOffset),
+      minOffset: String(minOffset),
+    },
+  })
+  const answer = told(status, codeOf(pull, page))
+  if (ranges.length === 0) return answer
+  let bytes = 0
+  for (let i = 1; i < ranges.length; i += 2) bytes += ranges[i] as number
+  return {
+    ...answer,
+    outside: {
+      bytes,
+      send: (socket, head) => store.transfer(TransferTarget.of(socket), { head, ranges }),
+      otherwise: told('MESSAGE_WAS_REMOVING', ResponseCode.PULL_RETRY_IMMEDIATELY),
+    },
+  }
+}

@@ -1,0 +1,57 @@
+/** Delayed messages: they wait in their level's queue, and are delivered as they were meant, once their time has come, also after a restart. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import * as requests from '#src/protocol/requests/broker.js'
+import { messagesIn, pull, send, started } from './started.js'
+
+const waits = requests.PULL_HAS_SUBSCRIPTION | requests.PULL_SUSPENDS
+
+t.test('a message comes when its time has come, and not before', async (t) => {
+  const { broker, peer } = await started(t)
+  const one = await peer()
+  const sentMs = Date.now()
+  const { answer } = await send(one, { i: 'TAGS\u0001paid\u0002DELAY\u00011\u0002UNIQ_KEY\u0001U1', e: 2 })
+  t.match(answer, { queueId: 2, queueOffset: 0 })
+  const held = await pull(one, { queueId: 2, sysFlag: waits, subscription: 'paid' })
+  const late = Date.now() - sentMs - 1000
+  t.ok(late >= -2, `${late} ms`)
+  const [message] = messagesIn(held.body)
+  t.match(message, { topic: 'orders', queueId: 2, tags: 'paid' })
+  t.same(
+    { ...message?.properties },
+    { TAGS: 'paid', DELAY: '1', UNIQ_KEY: 'U1', CLUSTER: 'DefaultCluster', REAL_TOPIC: 'orders', REAL_QID: '2', WAIT: 'false' },
+  )
+  await broker.close()
+  t.equal(readFileSync(join(broker.store.directory, 'config', 'delayOffset.json'), 'utf8'), '{\n\t"offsetTable":{1:1\n\t}\n}')
+})
+
+t.test('many of a level come in order, each once, and go on after a restart', async (t) => {
+  const { broker, peer } = await started(t)
+  const one = await peer()
+  for (let i = 0; i < 50; i++) await send(one, { i: `DELAY\u00011\u0002n\u0001${i}` })
+  await broker.close()
+  const again = await started(t, { settings: { storePathRootDir: broker.store.directory } })
+  const { store } = again.broker
+  while (store.bounds('orders', 0).maxOffset < 50) await sleep(20)
+  const found = messagesIn((await pull(await again.peer(), { maxMsgNums: 32 })).body)
+  t.same(
+    found.map(({ properties }) => Number(properties.n)),
+    Array.from({ length: found.length }, (_, i) => i),
+  )
+  await sleep(100)
+  t.equal(store.bounds('orders', 0).maxOffset, 50, 'none twice')
+})
+
+t.test('a level beyond the last is the last; a time that is too far away has come', async (t) => {
+  const { broker, peer } = await started(t, { settings: { messageDelayLevel: '1s 1h' } })
+  const one = await peer()
+  await send(one, { i: 'DELAY\u000199' })
+  t.equal(broker.store.bounds('SCHEDULE_TOPIC_XXXX', 1).maxOffset, 1)
+  await broker.close()
+  const again = await started(t, { settings: { messageDelayLevel: '1s 2s', storePathRootDir: broker.store.directory } })
+  while (again.broker.store.bounds('orders', 0).maxOffset < 1) await sleep(20)
+  const [message] = messagesIn((await pull(await again.peer())).body)
+  t.match(message?.properties, { DELAY: '2', REAL_TOPIC: 'orders' })
+})

@@ -1,0 +1,83 @@
+/** A broker from start to end: settings that it does not start with, registration, shutting down, disks that are full, and what a crash leaves. */
+import t from 'tap'
+import { Broker } from '#src/broker/broker.js'
+import { NameServer } from '#src/namesrv/name-server.js'
+import { readTopicRoute } from '#src/protocol/bodies/topic-route.js'
+import * as requests from '#src/protocol/requests/broker.js'
+import { GET_ROUTEINFO_BY_TOPIC, PUT_KV_CONFIG } from '#src/protocol/requests/namesrv.js'
+import { newDirectory } from '../store/stores.js'
+import { peerOf, pull, send, settings, started } from './started.js'
+
+t.test('it registers with every name server, again when a topic changes, and takes that back', async (t) => {
+  const servers = await Promise.all(
+    ['a', 'b'].map((name) => NameServer.start({ settings: { listenPort: 0, kvConfigPath: newDirectory(t) + name } })),
+  )
+  for (const server of servers) t.teardown(() => server.close())
+  const warned: object[] = []
+  const log = { info: () => {}, error: () => {}, warn: (details: object) => warned.push(details) }
+  const clients = await Promise.all(servers.map(({ address }) => peerOf(t, address)))
+  await clients[0]!.ask(PUT_KV_CONFIG, { namespace: 'ORDER_TOPIC_CONFIG', key: 'ordered', value: 'broker-a:2' })
+  const namesrvAddr = [...servers.map(({ address }) => address), '127.0.0.1:1'].join(';')
+  const { broker, peer } = await started(t, { settings: { namesrvAddr }, log })
+  t.match(warned, [{ nameServer: '127.0.0.1:1', reason: /ECONNREFUSED/ }])
+  const route = async (topic: string) => Promise.all(clients.map((client) => client.ask(GET_ROUTEINFO_BY_TOPIC, { topic })))
+  for (const { code, body } of await route('TBW102')) {
+    t.equal(code, 0)
+    t.match(readTopicRoute(body), { queueDatas: [{ brokerName: 'broker-a', perm: 7, readQueueNums: 8 }] })
+    t.same([...readTopicRoute(body).brokerDatas[0]!.brokerAddrs], [[0, broker.address]])
+  }
+  const one = await peer()
+  const topic = { topic: 'ordered', defaultTopic: 'TBW102', readQueueNums: 2, writeQueueNums: 2, perm: 6, topicFilterType: 'SINGLE_TAG' }
+  await one.ask(requests.UPDATE_AND_CREATE_TOPIC, topic)
+  for (const { code } of await route('ordered')) t.equal(code, 0, 'known when the request is answered')
+  t.match((await one.ask(requests.GET_ALL_TOPIC_CONFIG, {})).body.toString(), /"ordered":\{"order":true/)
+  await broker.close()
+  for (const { code } of await route('ordered')) t.equal(code, 17)
+})
+
+t.test('what it does not start with is told, and nothing is left behind', async (t) => {
+  const storePathRootDir = newDirectory(t)
+  const refused = (more: object, error: { code: string; message?: RegExp }) =>
+    t.rejects(Broker.start({ settings: { ...settings, storePathRootDir, ...more } as never }), error)
+  await refused({ listenPort: -1 }, { code: 'INVALID_SETTING' })
+  await refused({ nothing: 1 }, { code: 'INVALID_SETTING' })
+  await refused({ aclEnable: true }, { code: 'INVALID_SETTING', message: /aclEnable/ })
+  await refused({ brokerRole: 'SLAVE' }, { code: 'INVALID_SETTING' })
+  await refused({ brokerIP1: '192.0.2.1' }, { code: 'INVALID_SETTING', message: /bindAddress=/ })
+  const { broker } = await started(t)
+  const port = Number(broker.address.split(':')[1])
+  await refused({ listenPort: port }, { code: 'EADDRINUSE' })
+  await refused({ listenPort: port + 2 }, { code: 'EADDRINUSE' })
+  await refused({ storePathRootDir: broker.store.directory }, { code: 'STORE_LOCKED' })
+  const after = await started(t, { settings: { storePathRootDir } })
+  t.equal(after.broker.store.state, 'open', 'the lock is free')
+})
+
+t.test('the address that clients are told may be another than the one that is bound', async (t) => {
+  const { broker } = await started(t, { settings: { bindAddress: '127.0.0.1', brokerIP1: '192.0.2.1' } })
+  const port = broker.address.split(':')[1] as string
+  t.equal(broker.address, `192.0.2.1:${port}`)
+  const { answer } = await send(await peerOf(t, `127.0.0.1:${port}`))
+  t.match(answer.msgId, /^C0000201/)
+})
+
+t.test('several in one process; closing twice; what was acknowledged is there afterwards', async (t) => {
+  const [one, two] = [await started(t), await started(t)]
+  await send(await one.peer())
+  await send(await two.peer(), { b: 'other' })
+  const sends = Array.from({ length: 100 }, async () => send(await one.peer()))
+  await Promise.all(sends)
+  await Promise.all([one.broker.close(), one.broker.close()])
+  t.match(await send(await two.peer(), { b: 'other' }), { code: 0 })
+  const again = await started(t, { settings: { storePathRootDir: one.broker.store.directory } })
+  t.equal(again.broker.store.bounds('orders', 0).maxOffset, 101)
+})
+
+t.test('a store that was closed under its broker is told to clients, and ends nothing else', async (t) => {
+  const { broker, peer } = await started(t)
+  const one = await peer()
+  await send(one)
+  await broker.store.close()
+  t.match(await send(one), { code: 14, remark: /^service not available now\. .*disk is full \[CL: +[\d.]+ CQ: +[\d.]+ INDEX: +[\d.]+\], / })
+  t.match(await pull(one), { code: 1, remark: /STORE_NOT_OPEN|the store is closed/ })
+})
