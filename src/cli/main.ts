@@ -6,8 +6,10 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { benchCommands } from './bench.js'
+import { addBroker } from './broker.js'
 import { addNamesrv } from './namesrv.js'
 import { complain, isClosedPipe } from './output.js'
+import { addServer } from './server.js'
 import { addStoreAppend } from './store-append.js'
 import { addStoreBackup } from './store-backup.js'
 import { addStoreDump } from './store-dump.js'
@@ -43,7 +45,7 @@ const storeCommands = [
 function program(): Command {
   const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
   const millrace = new Command('millrace')
-    .description("RocketMQ's message store and name server: tools for stores, and a server")
+    .description("RocketMQ's message store, broker and name server: tools for stores, and the servers")
     .version(manifest.version)
     .exitOverride()
     .configureOutput({ outputError: (text) => complain(text.replace(/^error: /, '')) })
@@ -55,7 +57,7 @@ function program(): Command {
   for (const add of storeCommands) add(store).addHelpText('after', EXIT_CODES)
   const bench = millrace.command('bench').description('measure appending and pulling on this machine').addHelpText('after', EXIT_CODES)
   for (const command of benchCommands(bench)) command.addHelpText('after', EXIT_CODES)
-  addNamesrv(millrace).addHelpText('after', EXIT_CODES)
+  for (const add of [addNamesrv, addBroker, addServer]) add(millrace).addHelpText('after', EXIT_CODES)
   return millrace
 }
 

@@ -1,9 +1,7 @@
 /** `millrace namesrv`: a name server, until it is told to stop. */
-import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import type { NamesrvSettings } from '../index.js'
-import { complain } from './output.js'
+import { logger, portNumber, propertiesIn, untilStopped, warnUnknown, warnWithoutEffect } from './serving.js'
 
 interface NamesrvOptions {
   config?: string
@@ -22,34 +20,22 @@ export function addNamesrv(millrace: Command): Command {
     .option('--strict', 'an unknown name in the file is an error, not a warning')
     .action(async (options: NamesrvOptions) => {
       const { NameServer, defaultNamesrvSettings } = await import('../index.js')
-      const { namesrvSettingsText } = await import('../namesrv/settings.js')
+      const { namesrvSettingsText, namesrvSettingsWithoutEffect } = await import('../namesrv/settings.js')
       const settings = await settingsOf(options)
       if (options.print) {
         process.stdout.write(namesrvSettingsText({ ...defaultNamesrvSettings(), ...settings }))
         return
       }
-      const server = await NameServer.start({
-        settings,
-        onTrouble: ({ remote, reason }) => complain(`warning: ${remote === '' ? 'the port' : remote}: ${reason}`),
-      })
+      warnWithoutEffect(namesrvSettingsWithoutEffect(settings))
+      const server = await NameServer.start({ settings, log: await logger() })
       console.log(`namesrv ready: ${server.address}, KV config in ${server.settings.kvConfigPath}`)
-      await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
+      await untilStopped()
       await server.close()
     })
 }
 
 async function settingsOf({ config, port, strict }: NamesrvOptions): Promise<Partial<NamesrvSettings>> {
-  const { parseProperties } = await import('../index.js')
   const { namesrvSettingsFrom } = await import('../namesrv/settings.js')
-  const warn = (name: string, meant: string | undefined) =>
-    complain(`warning: ${config}: ${name} is no setting of a name server${meant === undefined ? '' : `; is ${meant} meant?`}`)
-  const fromFile =
-    config === undefined ? {} : namesrvSettingsFrom(parseProperties(await readFile(config, 'utf8')), strict ? undefined : warn)
+  const fromFile = namesrvSettingsFrom(await propertiesIn(config), warnUnknown(config, 'name server', strict))
   return { ...fromFile, ...(port !== undefined && { listenPort: port }) }
-}
-
-function portNumber(text: string): number {
-  const port = Number(text)
-  if (!/^\d+$/.test(text) || port > 65535) throw new InvalidArgumentError('It must be a whole number up to 65535; 0 for one that is free.')
-  return port
 }

@@ -11,7 +11,10 @@ t.setTimeout(60_000)
 t.test('it says that it is ready and where, answers, and ends with 0 when it is told to', async (t) => {
   const dir = t.testdir({})
   const config = join(dir, 'namesrv.properties')
-  writeFileSync(config, `kvConfigPath=${join(dir, 'kv.json')}\nlistenPort=1\norderMesageEnable=true\nwhatever=1\n`)
+  writeFileSync(
+    config,
+    `kvConfigPath=${join(dir, 'kv.json')}\nlistenPort=1\norderMesageEnable=true\nwhatever=1\nserverSelectorThreads=5\nserverWorkerThreads=8\n`,
+  )
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const child = start('namesrv', '-c', config, '--port', '0')
     const line = await new Promise<string>((resolve) => child.stdout.once('data', (text) => resolve(String(text))))
@@ -24,6 +27,8 @@ t.test('it says that it is ready and where, answers, and ends with 0 when it is 
     t.equal(code, 0, signal)
     t.match(stderr, /orderMesageEnable is no setting of a name server; is orderMessageEnable meant\?\n/)
     t.match(stderr, /whatever is no setting of a name server\n/)
+    t.match(stderr, /^millrace: warning: serverSelectorThreads has no effect: one thread .*$/m)
+    t.equal(stderr.match(/has no effect/g)?.length, 1, 'nothing is said of a default that is given')
   }
 })
 
