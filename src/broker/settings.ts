@@ -168,6 +168,7 @@ const nettyTable = {
 
   // As a client of name servers
   connectTimeoutMillis: milliseconds(3000),
+  clientChannelMaxIdleTimeSeconds: size(120),
   useTLS: refusing(flag(false), isOn, 'false: there is no TLS yet, and all would be sent in the clear'),
   ...allUnused('its own connections lead to name servers alone, and are few', {
     clientWorkerThreads: size(4),
@@ -175,7 +176,6 @@ const nettyTable = {
     clientOnewaySemaphoreValue: whole(65_535),
     clientAsyncSemaphoreValue: whole(65_535),
     channelNotActiveInterval: milliseconds(60_000),
-    clientChannelMaxIdleTimeSeconds: size(120),
     clientSocketSndBufSize: whole(0),
     clientSocketRcvBufSize: whole(0),
     clientPooledByteBufAllocatorEnable: flag(false),

@@ -29,7 +29,7 @@ const DELETION = 'deleting holds no lock that an append or a pull needs, so ther
 const QUEUES =
   'queues are synced with the checkpoint, every flushConsumeQueueThoroughInterval; what a crash takes of them is made again from the log'
 const NO_SLAVES = 'nothing is replicated to other brokers yet'
-const NOT_DELAYED = 'delayed messages are not delivered yet'
+const DELIVERY = 'delayed messages that are due are delivered many at once in any case'
 const NO_DLEDGER = 'DLedger is not supported'
 
 /** Which settings the store itself leaves without effect, and why, stands with each. */
@@ -97,7 +97,8 @@ export const storeTable = {
   flushConsumeQueueLeastPages: unused(whole(2), QUEUES),
   /** Also the checkpoint's period. */
   flushConsumeQueueThoroughInterval: milliseconds(60_000),
-  flushDelayOffsetInterval: unused(milliseconds(10_000), NOT_DELAYED),
+  /** How often a broker keeps how far it has delivered delayed messages. */
+  flushDelayOffsetInterval: milliseconds(10_000),
 
   // Reading
   maxTransferBytesOnMessageInMemory: size(262_144),
@@ -145,10 +146,10 @@ export const storeTable = {
   slaveTimeout: unused(milliseconds(3000), NO_SLAVES),
 
   // Delayed messages
-  enableScheduleMessageStats: unused(flag(true), NOT_DELAYED),
-  enableScheduleAsyncDeliver: unused(flag(false), NOT_DELAYED),
-  scheduleAsyncDeliverMaxPendingLimit: unused(size(2000), NOT_DELAYED),
-  scheduleAsyncDeliverMaxResendNum2Blocked: unused(whole(3), NOT_DELAYED),
+  enableScheduleMessageStats: unused(flag(true), 'the delivery of delayed messages is not counted by itself'),
+  enableScheduleAsyncDeliver: unused(flag(false), DELIVERY),
+  scheduleAsyncDeliverMaxPendingLimit: unused(size(2000), DELIVERY),
+  scheduleAsyncDeliverMaxResendNum2Blocked: unused(whole(3), DELIVERY),
 
   // DLedger, which is recognised and refused
   enableDLegerCommitLog: flag(false),

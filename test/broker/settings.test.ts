@@ -405,6 +405,7 @@ t.test('what the broker and its store act on is never said to be without effect'
     longPollingEnable shortPollingTimeMills maxDelayTime startAcceptSendRequestTimeStamp registerNameServerPeriod registerBrokerTimeoutMills
     forceRegister compressedRegister flushConsumerOffsetInterval sendThreadPoolQueueCapacity pullThreadPoolQueueCapacity waitTimeMillsInSendQueue
     brokerFastFailureEnable configBlackList listenPort bindAddress serverChannelMaxIdleTimeSeconds connectTimeoutMillis slaveReadEnable
+    clientChannelMaxIdleTimeSeconds flushDelayOffsetInterval defaultQueryMaxNum maxMsgsNumBatch
     storePathRootDir mappedFileSizeCommitLog flushDiskType fileReservedTime deleteWhen maxMessageSize messageDelayLevel enableLmq`.split(
     /\s+/,
   )
