@@ -40,7 +40,7 @@ const addonFlags = ['-DNAPI_VERSION=9', '-DNODE_ADDON_API_DISABLE_CPP_EXCEPTIONS
 const program = 'build/native-arm64/tests'
 
 mkdirSync(dirname(program), { recursive: true })
-run(compiler, [...flags, '-static', ...sources('native/core'), ...sources('native/test'), '-o', program])
+run(compiler, [...flags, '-static', ...sources('native/core'), ...sources('native/wire'), ...sources('native/test'), '-o', program])
 run(compiler, [...flags, ...addonFlags, '-fsyntax-only', ...sources('native/napi')])
 for (const bytes of [4096, 65536]) {
   console.log(`arm64, pages of ${bytes} bytes`)

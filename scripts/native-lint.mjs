@@ -28,7 +28,7 @@ function clangTidy() {
   return program
 }
 
-const all = ['native/core', 'native/napi'].flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
+const all = ['native/core', 'native/wire', 'native/napi'].flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
 const files = process.argv.length > 2 ? process.argv.slice(2) : all.filter((name) => name.endsWith('.cc')).sort()
 const includes = [createRequire(import.meta.url)('node-addon-api').include_dir, join(findNodeDir(), 'include/node')]
 const flags = [

@@ -66,7 +66,7 @@ for (const name of sanitizers) {
   if (!caught) process.exit(1)
 }
 
-const sources = ['native/core', 'native/test'].flatMap((folder) =>
+const sources = ['native/core', 'native/wire', 'native/test'].flatMap((folder) =>
   readdirSync(folder)
     .filter((name) => name.endsWith('.cc'))
     .sort()

@@ -67,8 +67,8 @@ void Transfer::PiecesOf(const TransferItem& item, int64_t skip, std::vector<Piec
       skip -= range.bytes;
       continue;
     }
-    const bool by_sendfile = item.way == TransferWay::kSendfile ||
-                             (item.way == TransferWay::kChosen && range.bytes >= kSendfileBytes);
+    const bool by_sendfile =
+        item.way == TransferWay::kSendfile || (item.way == TransferWay::kChosen && range.bytes >= kSendfileBytes);
     pieces->push_back(
         {range.segment->base() + range.file_offset + skip, range.bytes - skip, &range, by_sendfile && can_sendfile_});
     skip = 0;

@@ -71,6 +71,7 @@ napi_value Init(napi_env env, napi_value exports) {
   ExportStore(env, exports);
   ExportAppend(env, exports);
   ExportRead(env, exports);
+  ExportSends(env, exports);
   ExportTransfer(env, exports);
   ExportParts(env, exports);
   ExportLayouts(env, exports);

@@ -4,7 +4,7 @@ import { SCHEDULE_TOPIC } from '../format/tag-code.js'
 import { type Log, NO_LOG } from '../log.js'
 import { NOTIFY_CONSUMER_IDS_CHANGED } from '../protocol/requests/broker.js'
 import type { Connection } from '../remoting/connection.js'
-import { type Handler, RemotingServer } from '../remoting/remoting-server.js'
+import { type Handler, RemotingServer, type RemotingServerStatistics } from '../remoting/remoting-server.js'
 import { MessageStore } from '../store/message-store.js'
 import type { StoreState } from '../store/types.js'
 import { addressesOf, VIP_DISTANCE } from './addresses.js'
@@ -16,6 +16,7 @@ import { Groups } from './groups.js'
 import { handlersOf } from './handlers.js'
 import { HeldPulls } from './held-pulls.js'
 import { Inbox } from './inbox.js'
+import { PlainSends } from './plain-sends.js'
 import { Producers } from './producers.js'
 import { pushOf } from './push.js'
 import { QueueLocks } from './queue-locks.js'
@@ -33,6 +34,11 @@ export interface BrokerOptions {
   sweepIntervalMs?: number
 }
 
+export interface BrokerStatistics extends RemotingServerStatistics {
+  /** Pulls that wait for messages. */
+  readonly heldPulls: number
+}
+
 /** A client that has not been heard of for so long is gone. */
 const CLIENT_EXPIRES_MS = 120_000
 const CLIENT_SCAN_MS = 10_000
@@ -46,6 +52,7 @@ export class Broker {
   readonly store: MessageStore
   readonly #context: BrokerContext
   readonly #servers: readonly RemotingServer[]
+  readonly #plainSends: PlainSends
   readonly #timers: readonly NodeJS.Timeout[]
   readonly #log: Log
   #closing: Promise<void> | undefined
@@ -72,10 +79,15 @@ export class Broker {
     const servers: RemotingServer[] = []
     try {
       const context = await contextOf({ settings, address, store, log, now, sweepIntervalMs })
-      for (const vip of [false, true]) servers.push(await listen(context, log, vip))
+      const plainSends = new PlainSends(context)
+      context.topics.onChange = (topic) => {
+        plainSends.topicChanged(topic)
+        void context.registration.registered()
+      }
+      for (const vip of [false, true]) servers.push(await listen(context, plainSends, log, vip))
       await context.registration.start()
       context.delays.start()
-      return new Broker(context, servers, log, sweepIntervalMs ?? CLIENT_SCAN_MS)
+      return new Broker(context, servers, plainSends, log, sweepIntervalMs ?? CLIENT_SCAN_MS)
     } catch (error) {
       await Promise.all(servers.map((server) => server.close()))
       await store.close()
@@ -83,12 +95,13 @@ export class Broker {
     }
   }
 
-  private constructor(context: BrokerContext, servers: readonly RemotingServer[], log: Log, scanMs: number) {
+  private constructor(context: BrokerContext, servers: readonly RemotingServer[], plainSends: PlainSends, log: Log, scanMs: number) {
     this.settings = context.settings
     this.address = context.address
     this.store = context.store
     this.#context = context
     this.#servers = servers
+    this.#plainSends = plainSends
     this.#log = log
     const every = (ms: number, task: () => unknown) => setInterval(task, ms).unref()
     this.#timers = [
@@ -96,6 +109,17 @@ export class Broker {
       every(context.settings.flushConsumerOffsetInterval, () => this.#save(() => context.offsets.save())),
       every(context.settings.flushDelayOffsetInterval, () => this.#save(() => context.delays.save())),
     ]
+  }
+
+  get statistics(): BrokerStatistics {
+    const all = this.#servers.map(({ statistics }) => statistics)
+    const sum = (of: (statistics: RemotingServerStatistics) => number) => all.reduce((before, one) => before + of(one), 0)
+    return {
+      connections: sum(({ connections }) => connections),
+      requests: sum(({ requests }) => requests) + this.#plainSends.taken,
+      closed: sum(({ closed }) => closed),
+      heldPulls: this.#context.held.count,
+    }
   }
 
   /** Answers what is in flight, takes its entries at the name servers back, writes what its files lack, and closes the store. Any number of calls. */
@@ -158,7 +182,6 @@ async function contextOf({ settings, address, store, log, now, sweepIntervalMs }
   const onTrouble = (reason: string) => log.warn({ reason }, 'delayed messages wait')
   const delays = await DelayService.open({ store, inbox, levels: settings.messageDelayLevel, now, onTrouble })
   const registration = new Registration({ settings, topics, address, log })
-  topics.onChange = () => void registration.registered()
   const consumers = new Consumers<Connection>((group) => notify(group, groups, settings))
   const locks = new QueueLocks(now)
   const producers = new Producers<Connection>()
@@ -172,14 +195,15 @@ function notify({ name, members }: ConsumerGroup<Connection>, groups: Groups, se
   for (const connection of members.keys()) connection.send(pushOf({ code: NOTIFY_CONSUMER_IDS_CHANGED.code, fields }))
 }
 
-function listen(context: BrokerContext, log: Log, vip: boolean): Promise<RemotingServer> {
+async function listen(context: BrokerContext, plainSends: PlainSends, log: Log, vip: boolean): Promise<RemotingServer> {
   const { settings, consumers, producers } = context
   const handlers = new Map<number, Handler>()
   for (const [{ code }, handle] of handlersOf({ vip })) handlers.set(code, (request, connection) => handle(context, request, connection))
-  return RemotingServer.listen({
+  const server: RemotingServer = await RemotingServer.listen({
     host: settings.bindAddress,
     port: vip ? settings.listenPort - VIP_DISTANCE : settings.listenPort,
     handlers,
+    onBytes: (bytes, connection) => plainSends.take(bytes, connection, (command, from) => server.take(command, from)),
     idleMs: settings.serverChannelMaxIdleTimeSeconds * 1000,
     onConnectionClosed: (connection) => {
       consumers.removeLink(connection)
@@ -187,4 +211,5 @@ function listen(context: BrokerContext, log: Log, vip: boolean): Promise<Remotin
     },
     onTrouble: (trouble) => log.warn(trouble, 'trouble with a connection'),
   })
+  return server
 }

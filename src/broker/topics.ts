@@ -24,8 +24,8 @@ export class Topics {
   readonly #settings: BrokerSettings
   readonly #system: ReadonlySet<string>
   readonly #making = new Map<string, Promise<TopicConfig>>()
-  /** Called with each topic that is new or changed, when it is on disk. */
-  onChange: (topic: TopicConfig) => void = () => {}
+  /** Told of each topic that is there, changed or gone. */
+  onChange: (topic: string) => void = () => {}
 
   private constructor(table: VersionedTable<TopicConfig>, settings: BrokerSettings) {
     this.#table = table
@@ -74,7 +74,7 @@ export class Topics {
 
   async set(config: TopicConfig): Promise<void> {
     await this.#table.set(config.topicName, config)
-    this.onChange(config)
+    this.onChange(config.topicName)
   }
 
   /** Those that are ordered over all brokers, as the name servers have them. */
@@ -83,8 +83,10 @@ export class Topics {
     await Promise.all(changed.map((topic) => this.#table.set(topic.topicName, { ...topic, order: !topic.order })))
   }
 
-  delete(topic: string): Promise<void> {
-    return this.#table.delete(topic)
+  async delete(topic: string): Promise<void> {
+    const deleted = this.#table.delete(topic)
+    this.onChange(topic)
+    await deleted
   }
 
   save(): Promise<void> {
@@ -124,9 +126,13 @@ export class Topics {
     const { topicName } = config
     const known = this.#making.get(topicName)
     if (known !== undefined) return known
-    const making = this.set(config)
+    const making = this.#table
+      .set(topicName, config)
       .then(() => config)
-      .finally(() => this.#making.delete(topicName))
+      .finally(() => {
+        this.#making.delete(topicName)
+        this.onChange(topicName)
+      })
     this.#making.set(topicName, making)
     return making
   }

@@ -120,6 +120,12 @@ export interface UnitMismatch {
 /** Writes the messages of its block, and its answer over them; the layout stands in native/napi/append.cc. */
 export type NativeAppend = (body?: Uint8Array) => void
 
+/** Takes frames of plain sends; the order of `numbers` stands in native/napi/sends.cc. */
+export interface NativeSends {
+  take(bytes: Uint8Array, bornHost: Uint8Array, numbers: Float64Array): Buffer | undefined
+  setTopic(topic: string, number: number, queues: number): void
+}
+
 type PullArguments = [
   store: NativeStore,
   queue: number,
@@ -158,6 +164,10 @@ export interface Binding {
   statistics(store: NativeStore): { numbers: number[]; appendLatency: number[]; syncLatency: number[] }
   setConfirmOffset(store: NativeStore, logOffset: number): void
   createAppender(store: NativeStore, blockBytes: number): { append: NativeAppend; block: ArrayBuffer }
+  createSends(
+    store: NativeStore,
+    options: { region: string; cluster: string; traceOn: boolean; maxBodyBytes: number; version: number },
+  ): NativeSends
   queue(store: NativeStore, topic: string, queueId: number, make: boolean): number
   appendRaw(store: NativeStore, logOffset: number, bytes: Uint8Array): void
   wakeWhenFlushed(store: NativeStore, logOffset: number): void

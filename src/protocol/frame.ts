@@ -69,6 +69,26 @@ export class FrameReader {
     this.#chunks.push(this.#tail.subarray(this.#tailUsed - piece.length - last.length, this.#tailUsed))
   }
 
+  /** Bytes in one piece that begin with a whole frame; undefined when more must be pushed. What of them is done with is passed over by `skip`. */
+  run(): Buffer | undefined {
+    if (this.#bytes < HEAD_BYTES) return undefined
+    const bytes = LENGTH_BYTES + this.#peek(LENGTH_BYTES).readInt32BE(0)
+    if (bytes < HEAD_BYTES || bytes > MAX_FRAME_BYTES || this.#bytes < bytes) return undefined
+    const first = this.#chunks[0] as Buffer
+    if (first.length - this.#at >= bytes) return first.subarray(this.#at)
+    const joined = this.#take(bytes)
+    // What is left of the last chunk begins behind it.
+    if (this.#at > 0) this.#chunks[0] = (this.#chunks[0] as Buffer).subarray(this.#at)
+    this.#chunks.unshift(joined)
+    this.#at = 0
+    this.#bytes += bytes
+    return joined
+  }
+
+  skip(bytes: number): void {
+    this.#take(bytes)
+  }
+
   /** The next frame that is whole, undefined when more must be pushed. Throws a FrameError as soon as the bytes can't be a frame, without waiting for its end. */
   next(): Frame | undefined {
     if (this.#bytes < LENGTH_BYTES) return undefined

@@ -13,6 +13,8 @@ const LINGER_MS = 3000
 
 export interface ConnectionOptions {
   onCommand: (command: Command, connection: Connection) => unknown
+  /** Given bytes that begin with a whole frame, before they become commands: how many of them, whole frames, are done with. */
+  onBytes?: ((bytes: Buffer, connection: Connection) => number) | undefined
   /** `reason`: why this end closed it; undefined where the other did. */
   onClose: (connection: Connection, reason: string | undefined) => void
   /** Closed after so many milliseconds without a byte in either direction. */
@@ -62,6 +64,12 @@ export class Connection {
 
   /** Dropped when the connection is closed: who waits for an answer hears of that. */
   send(command: Command): void {
+    this.write(writeHead(command, command.type, command.body.length))
+    if (command.body.length > 0) this.write(command.body)
+  }
+
+  /** Whole frames, or parts of them in order. */
+  write(bytes: Uint8Array): void {
     const socket = this.#socket
     if (this.#closed || socket.destroyed || socket.writableEnded) return
     if (!this.#corked) {
@@ -72,8 +80,7 @@ export class Connection {
         socket.uncork()
       })
     }
-    socket.write(writeHead(command, command.type, command.body.length))
-    if (command.body.length > 0) socket.write(command.body)
+    socket.write(bytes)
   }
 
   /** The same for a body that lies outside; settles as its `send` does. */
@@ -110,6 +117,7 @@ export class Connection {
           socket.pause()
           break
         }
+        if (this.#taken()) continue
         const frame = this.#reader.next()
         if (frame === undefined) break
         this.#options.onCommand(readCommand(frame), this)
@@ -120,6 +128,14 @@ export class Connection {
       return
     }
     this.#tellPending(this.#reader.pendingBytes)
+  }
+
+  #taken(): boolean {
+    const { onBytes } = this.#options
+    const run = onBytes === undefined ? undefined : this.#reader.run()
+    const bytes = run === undefined ? 0 : (onBytes?.(run, this) ?? 0)
+    if (bytes > 0) this.#reader.skip(bytes)
+    return bytes > 0
   }
 
   #goOn(): void {

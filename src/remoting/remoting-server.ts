@@ -26,6 +26,8 @@ export interface RemotingServerOptions {
   port: number
   /** By request code. */
   handlers: ReadonlyMap<number, Handler>
+  /** As ConnectionOptions have it: a shorter way for the requests that come most. Its requests are counted by whoever takes them. */
+  onBytes?: (bytes: Buffer, connection: Connection) => number
   onConnectionClosed?: (connection: Connection) => void
   /** What went wrong with a connection or a request, for the log. */
   onTrouble?: (trouble: { remote: string; reason: string; code?: number }) => void
@@ -105,7 +107,8 @@ export class RemotingServer {
     const { idleMs = DEFAULT_IDLE_MS, maxPendingBytes = DEFAULT_MAX_PENDING_BYTES } = this.#options
     const connection = new Connection(socket, {
       idleMs,
-      onCommand: (command, from) => this.#take(command, from),
+      onCommand: (command, from) => this.take(command, from),
+      onBytes: this.#options.onBytes,
       onClose: (gone, reason) => {
         this.#connections.delete(gone)
         if (reason !== undefined) this.#trouble(gone, reason)
@@ -119,7 +122,8 @@ export class RemotingServer {
     this.#connections.add(connection)
   }
 
-  #take(command: Command, connection: Connection): void {
+  /** As if it came from the connection. */
+  take(command: Command, connection: Connection): void {
     if (isResponse(command)) return // nobody waits for it
     this.#requests++
     if (requests.hasSubscribers) requests.publish({ request: command, remote: connection.remote })

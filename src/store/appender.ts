@@ -12,7 +12,7 @@ import { AppendBlock, checkMessage, FIRST } from './append-block.js'
 import { Appended } from './append-result.js'
 import { Fifo } from './fifo.js'
 import type { QueueNumbers } from './queue-numbers.js'
-import type { AppendBatchOptions, AppendOptions, AppendResult, MessageInput } from './types.js'
+import type { AppendBatchOptions, AppendOptions, AppendResult, AppendStatus, MessageInput } from './types.js'
 
 const MODE_ALL_OR_NOTHING = 1
 const MODE_TOGETHER = 2
@@ -143,6 +143,15 @@ export class Appender {
       this.#cross()
       this.#release()
     } while (this.#gathered.count > 0)
+  }
+
+  /** Of all records below a log offset, which were appended past this appender; undefined where nothing more is waited for. */
+  acknowledged(logOffset: number): Promise<AppendStatus> | undefined {
+    if (!this.#acknowledgements.wanted) return undefined
+    const upTo = new Appended('PUT_OK', logOffset, 0, 0, 0, this.#options.hostHex)
+    return new Promise((resolve, reject) =>
+      this.#acknowledgements.of(upTo, (result) => void Promise.resolve(result).then(({ status }) => resolve(status), reject)),
+    )
   }
 
   /** The core has flushed up to `flushed`, or its flush failed. */

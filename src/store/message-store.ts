@@ -18,6 +18,7 @@ import { checkOptions } from './options.js'
 import { checkObject, checkWhole } from './part.js'
 import { QueueNumbers } from './queue-numbers.js'
 import { Reader } from './reader.js'
+import { SendFrames, type SendFramesOptions } from './send-frames.js'
 import { readStatistics, type StoreStatistics } from './statistics.js'
 import { checkTransfer, type TransferOptions, type TransferTarget } from './transfer-target.js'
 import type {
@@ -179,6 +180,12 @@ export class MessageStore {
   appendBatchSync(messages: readonly MessageInput[], options?: AppendBatchOptions): AppendResult[] {
     this.#assertWritable()
     return this.#appender.appendBatchSync(messages, options)
+  }
+
+  /** For a broker: frames of plain sends are appended and answered as they come from its sockets. */
+  sendFrames(options: SendFramesOptions): SendFrames {
+    this.#assertWritable()
+    return new SendFrames(this.#native, options, (logOffset) => this.#appender.acknowledged(logOffset))
   }
 
   /** Log bytes of another store at exactly the end of this one (APPEND_GAP otherwise): for a replica. */

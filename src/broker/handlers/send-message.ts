@@ -15,7 +15,8 @@ import { DLQ_PREFIX, illegalName, RETRY_PREFIX, refusesSends } from '../topic-na
 
 const PERM_WRITE = 2
 const MAX_TOPIC_BYTES = 127
-const SENT: Readonly<Record<AppendStatus, number>> = {
+/** What is said of a message that was stored. */
+export const SENT: Readonly<Record<AppendStatus, number>> = {
   PUT_OK: ResponseCode.SUCCESS,
   FLUSH_DISK_TIMEOUT: ResponseCode.FLUSH_DISK_TIMEOUT,
   FLUSH_SLAVE_TIMEOUT: ResponseCode.FLUSH_SLAVE_TIMEOUT,

@@ -1,0 +1,121 @@
+/**
+ * The short way of the requests that come most: sends to topics that are there, with nothing about them that a handler must decide. Frames go from the socket's
+ * bytes to the log and back to answers in the core; all others, and those that the store refuses, take the handlers' way.
+ */
+import { hostBytes, parseHost } from '../format/host.js'
+import { type Command, readCommand, writeCommand } from '../protocol/command.js'
+import { FrameReader } from '../protocol/frame.js'
+import { OWN_VERSION } from '../protocol/version.js'
+import type { Connection } from '../remoting/connection.js'
+import type { MessageStore } from '../store/message-store.js'
+import type { SendFrames, TakenFrames } from '../store/send-frames.js'
+import type { AppendStatus } from '../store/types.js'
+import { SENT } from './handlers/send-message.js'
+import type { HeldPulls } from './held-pulls.js'
+import type { BrokerSettings } from './settings.js'
+import { illegalName, RETRY_PREFIX, refusesSends } from './topic-names.js'
+import type { Topics } from './topics.js'
+
+const PERM_WRITE = 2
+
+export interface PlainSendsOptions {
+  readonly settings: BrokerSettings
+  readonly store: MessageStore
+  readonly topics: Topics
+  readonly held: HeldPulls
+  readonly now: () => number
+}
+
+export class PlainSends {
+  readonly #options: PlainSendsOptions
+  readonly #frames: SendFrames
+  readonly #hosts = new WeakMap<Connection, Uint8Array>()
+  /** Runs of answers that wait for the disk. */
+  #waiting = 0
+  #taken = 0
+
+  constructor(options: PlainSendsOptions) {
+    const { settings, store, topics } = options
+    this.#options = options
+    this.#frames = store.sendFrames({
+      region: settings.regionId,
+      traceOn: settings.traceOn,
+      cluster: settings.brokerClusterName,
+      maxBodyBytes: settings.maxMessageSize,
+      version: OWN_VERSION,
+    })
+    for (const topic of topics.all.keys()) this.topicChanged(topic)
+  }
+
+  /** Requests that went this way. */
+  get taken(): number {
+    return this.#taken
+  }
+
+  /** A topic has come, changed or gone. */
+  topicChanged(topic: string): void {
+    const config = this.#options.topics.get(topic)
+    const plain = config !== undefined && !topic.startsWith(RETRY_PREFIX) && illegalName(topic) === undefined && !refusesSends(topic)
+    this.#frames.setTopic(topic, plain ? Math.max(config.readQueueNums, config.writeQueueNums) : 0)
+  }
+
+  /** As a server's `onBytes`; `otherwise` answers a request in the handlers' way. */
+  take(bytes: Buffer, connection: Connection, otherwise: (command: Command, connection: Connection) => void): number {
+    const { settings, held, now } = this.#options
+    const mayTake =
+      this.#waiting < settings.sendThreadPoolQueueCapacity &&
+      now() >= settings.startAcceptSendRequestTimeStamp &&
+      (settings.brokerPermission & PERM_WRITE) !== 0
+    if (!mayTake) return 0
+    const taken = this.#frames.take(bytes, this.#hostOf(connection))
+    if (taken.bytes === 0) return 0
+    this.#taken += taken.frames
+    this.#answer(taken, connection)
+    for (let i = 0; i < taken.refused.length; i += 2) {
+      const at = taken.refused[i] as number
+      otherwise(commandIn(bytes.subarray(at, at + (taken.refused[i + 1] as number))), connection)
+    }
+    if (held.count > 0) for (const { topic, queueId } of taken.arrivals) held.arrived(topic, queueId)
+    return taken.bytes
+  }
+
+  #answer({ answers, status }: TakenFrames, connection: Connection): void {
+    if (status === undefined) {
+      if (answers !== undefined) connection.write(answers)
+      return
+    }
+    this.#waiting++
+    status.then(
+      (settled) => {
+        this.#waiting--
+        if (answers !== undefined) connection.write(settled === 'PUT_OK' ? answers : withStatus(answers, settled))
+      },
+      () => this.#waiting--, // what is not answered is sent again
+    )
+  }
+
+  #hostOf(connection: Connection): Uint8Array {
+    let host = this.#hosts.get(connection)
+    if (host === undefined) {
+      host = hostBytes(parseHost(connection.remote) ?? { address: new Uint8Array(4), port: 0 })
+      this.#hosts.set(connection, host)
+    }
+    return host
+  }
+}
+
+function commandIn(frame: Buffer): Command {
+  const reader = new FrameReader()
+  reader.push(frame)
+  return readCommand(reader.next() as NonNullable<ReturnType<FrameReader['next']>>)
+}
+
+/** The answers say that all went well: they have been stored, and that is all. */
+function withStatus(answers: Buffer, status: AppendStatus): Buffer {
+  const reader = new FrameReader()
+  reader.push(answers)
+  const changed: Buffer[] = []
+  for (let frame = reader.next(); frame !== undefined; frame = reader.next())
+    changed.push(writeCommand({ ...readCommand(frame), code: SENT[status] }))
+  return Buffer.concat(changed)
+}

@@ -1,0 +1,87 @@
+/**
+ * Plain sends of the remoting protocol, from a socket's bytes to records and answers in one crossing: what nearly all requests of a broker are. The core reads
+ * the frames and writes the answers (native/wire); whatever is unusual it leaves, and whatever the store refuses it gives back.
+ */
+import type { NativeSends, NativeStore } from '../native/binding.js'
+import { binding } from '../native/binding.js'
+import type { AppendStatus } from './types.js'
+
+export interface SendFramesOptions {
+  /** MSG_REGION of answers: letters that JSON takes as they are. */
+  region: string
+  /** TRACE_ON. */
+  traceOn: boolean
+  /** Added to each message as the property CLUSTER. */
+  cluster: string
+  maxBodyBytes: number
+  /** Of answers. */
+  version: number
+}
+
+export interface TakenFrames {
+  /** Of those given, from the start: whole frames. */
+  readonly bytes: number
+  readonly frames: number
+  /** What becomes of them under a flush policy that waits; undefined where they are as safe as they will be. */
+  readonly status: Promise<AppendStatus> | undefined
+  /** Back to back; undefined where nobody waits for one. */
+  readonly answers: Buffer | undefined
+  /** Frames among those taken that the store refused: place and bytes, alternating. */
+  readonly refused: readonly number[]
+  /** Where messages have arrived: topics as setTopic knows them, and queue ids. */
+  readonly arrivals: readonly { topic: string; queueId: number }[]
+}
+
+const [BYTES, FRAMES, LOG_END, REFUSED, ARRIVALS, NUMBERS] = [0, 1, 2, 3, 4, 5]
+const MOST_PAIRS = 1024
+const NONE: readonly never[] = []
+
+export class SendFrames {
+  readonly #native: NativeSends
+  /** By number. */
+  readonly #topics: string[] = []
+  readonly #numbersOf = new Map<string, number>()
+  readonly #acknowledged: (logOffset: number) => Promise<AppendStatus> | undefined
+  readonly #numbers = new Float64Array(NUMBERS + 4 * MOST_PAIRS)
+
+  /** @internal */
+  constructor(store: NativeStore, options: SendFramesOptions, acknowledged: (logOffset: number) => Promise<AppendStatus> | undefined) {
+    this.#native = binding.createSends(store, options)
+    this.#acknowledged = acknowledged
+  }
+
+  /** From now on sends to the queues below `queues` of a topic are plain; with 0 none. */
+  setTopic(topic: string, queues: number): void {
+    let number = this.#numbersOf.get(topic)
+    if (number === undefined) {
+      if (queues === 0) return
+      number = this.#topics.push(topic) - 1
+      this.#numbersOf.set(topic, number)
+    }
+    this.#native.setTopic(topic, number, queues)
+  }
+
+  /** Takes plain sends from the start of the bytes, to the first frame that is none or is not whole. `bornHost`: 8 or 20 bytes, as in a record. */
+  take(bytes: Uint8Array, bornHost: Uint8Array): TakenFrames {
+    const numbers = this.#numbers
+    const answers = this.#native.take(bytes, bornHost, numbers)
+    const logEnd = numbers[LOG_END] as number
+    const refused = numbers[REFUSED] as number
+    const arrivals = numbers[ARRIVALS] as number
+    const behind = NUMBERS + 2 * refused
+    return {
+      bytes: numbers[BYTES] as number,
+      frames: numbers[FRAMES] as number,
+      status: logEnd === 0 ? undefined : this.#acknowledged(logEnd),
+      answers,
+      refused: refused === 0 ? NONE : Array.from(numbers.subarray(NUMBERS, behind)),
+      arrivals:
+        arrivals === 0
+          ? NONE
+          : Array.from({ length: arrivals }, (_, i) => ({
+              topic: this.#topics[numbers[behind + 2 * i] as number] as string,
+              queueId: numbers[behind + 2 * i + 1] as number,
+            })),
+    }
+  }
+}
