@@ -41,6 +41,8 @@ function integer(bits: 32 | 64): Kind<number> {
 }
 
 export const text: Kind<string> = { read: (given) => given, write: (value) => value, needed: false }
+/** A text that is looked up at once: without it a request ends as without a number. */
+export const key: Kind<string> = { ...text, needed: true }
 export const int32 = integer(32)
 export const int64 = integer(64)
 export const bool: Kind<boolean> = {

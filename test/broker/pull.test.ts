@@ -36,7 +36,7 @@ t.test('what is refused is refused as RocketMQ does', async (t) => {
   const one = await peer()
   await send(one)
   t.match(await pull(one, { topic: 'none' }), { code: 17, remark: /^topic\[none\] not exist, apply first please! \nSee/, fields: {} })
-  t.match(await pull(one, { consumerGroup: undefined }), { code: 26, remark: /^subscription group \[\] does not exist, \nSee/ })
+  t.match(await pull(one, { consumerGroup: undefined }), { code: 1, remark: /NullPointerException/ })
   t.match(await pull(one, { queueId: 4 }), {
     code: 1,
     remark: /^queueId\[4\] is illegal, topic:\[orders\] topicConfig\.readQueueNums:\[4\] consumer:\[\/127\.0\.0\.1:\d+\]$/,

@@ -34,9 +34,9 @@ export function updateConsumerOffset({ offsets }: BrokerContext, request: Comman
 }
 
 export function allConsumerOffsets({ offsets }: BrokerContext): Answer {
-  return { fields: {}, body: offsets.write() }
+  return { body: offsets.write() }
 }
 
 export function allDelayOffsets({ delays }: BrokerContext): Answer {
-  return { fields: {}, body: delays.write() }
+  return { body: delays.write() }
 }

@@ -1,16 +1,14 @@
 /** Consumer groups made, changed, deleted and listed by request. */
 
 import { subscriptionGroupOf } from '../../protocol/bodies/subscription-group.js'
-import { bodyValue } from '../../protocol/bodies/values.js'
+import { neededBody } from '../../protocol/bodies/values.js'
 import type { Command } from '../../protocol/command.js'
-import { FieldError } from '../../protocol/fields.js'
 import { DELETE_SUBSCRIPTIONGROUP } from '../../protocol/requests/broker.js'
 import type { Answer } from '../../remoting/remoting-server.js'
 import type { BrokerContext } from '../context.js'
 
 export async function updateGroup({ groups }: BrokerContext, request: Command): Promise<Answer> {
-  if (request.body.length === 0) throw new FieldError('java.lang.NullPointerException', 'a group without a body')
-  const value = bodyValue(request.body)
+  const value = neededBody(request.body)
   if (value !== null) await groups.set(subscriptionGroupOf(value))
   return {}
 }
@@ -23,5 +21,5 @@ export async function deleteGroup({ groups, offsets }: BrokerContext, request: C
 }
 
 export function allGroups({ groups }: BrokerContext): Answer {
-  return { fields: {}, body: groups.write() }
+  return { body: groups.write() }
 }

@@ -1,7 +1,6 @@
 /** A client says that it is there, or that it goes. */
 import { readClientConfig, readHeartbeat } from '../../protocol/bodies/heartbeat.js'
 import type { Command } from '../../protocol/command.js'
-import { FieldError } from '../../protocol/fields.js'
 import { UNREGISTER_CLIENT } from '../../protocol/requests/broker.js'
 import type { Connection } from '../../remoting/connection.js'
 import type { Answer } from '../../remoting/remoting-server.js'
@@ -10,7 +9,6 @@ import { noSql } from './pull-message.js'
 
 export async function heartbeat(context: BrokerContext, request: Command, connection: Connection): Promise<Answer> {
   const { groups, topics, consumers, producers, now } = context
-  if (request.body.length === 0) throw new FieldError('java.lang.NullPointerException', 'a heartbeat without a body')
   const { clientID: clientId, producerGroups, consumers: given } = readHeartbeat(request.body)
   const client = { clientId, language: request.language, version: request.version, heardMs: now() }
   for (const data of given) {

@@ -8,18 +8,23 @@ import { DELETE_TOPIC_IN_BROKER, UPDATE_AND_CREATE_TOPIC } from '../../protocol/
 import { ResponseCode } from '../../protocol/response-code.js'
 import type { Answer } from '../../remoting/remoting-server.js'
 import type { BrokerContext } from '../context.js'
-import { refusal } from '../refusals.js'
 import { illegalName } from '../topic-names.js'
 
 export async function updateTopic(context: BrokerContext, request: Command): Promise<Answer> {
   const { topics, registration } = context
-  const fields = UPDATE_AND_CREATE_TOPIC.fields.read(request.fields)
-  const { topic: topicName = '', readQueueNums, writeQueueNums, perm, topicFilterType, topicSysFlag = 0 } = fields
+  const topicFilterType = request.fields?.topicFilterType
   if (topicFilterType !== 'SINGLE_TAG' && topicFilterType !== 'MULTI_TAG')
     throw new FieldError(
       'org.apache.rocketmq.remoting.exception.RemotingCommandException',
       `topicFilterType = [${topicFilterType ?? null}] value invalid`,
     )
+  const {
+    topic: topicName = '',
+    readQueueNums,
+    writeQueueNums,
+    perm,
+    topicSysFlag = 0,
+  } = UPDATE_AND_CREATE_TOPIC.fields.read(request.fields)
   const refused = refusedName(context, topicName)
   if (refused !== undefined) return refused
   const order = topics.get(topicName)?.order ?? false
@@ -48,6 +53,8 @@ export function systemTopics({ topics }: BrokerContext): Answer {
 
 function refusedName({ topics }: BrokerContext, topic: string): Answer | undefined {
   const illegal = illegalName(topic)
-  if (illegal !== undefined) return refusal(ResponseCode.SYSTEM_ERROR, illegal)
-  return topics.isSystem(topic) ? refusal(ResponseCode.SYSTEM_ERROR, `The topic[${topic}] is conflict with system topic.`) : undefined
+  if (illegal !== undefined) return { code: ResponseCode.SYSTEM_ERROR, remark: illegal }
+  return topics.isSystem(topic)
+    ? { code: ResponseCode.SYSTEM_ERROR, remark: `The topic[${topic}] is conflict with system topic.` }
+    : undefined
 }

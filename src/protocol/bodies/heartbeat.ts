@@ -1,7 +1,7 @@
 /** What a client tells each broker: its groups, and what its consumers have subscribed to. */
 import type { FastjsonValue } from '../fastjson.js'
 import { writeFastjson } from '../fastjson.js'
-import { bodyValue, entriesOf, listOf, numberOf, objectOf, textOf } from './values.js'
+import { bodyValue, entriesOf, listOf, neededBody, numberOf, objectOf, textOf } from './values.js'
 
 export type MessageModel = 'CLUSTERING' | 'BROADCASTING'
 /** Pushed to, or pulling by itself. */
@@ -36,7 +36,7 @@ export interface Heartbeat {
 const CONSUME_TYPES: readonly ConsumeType[] = ['CONSUME_PASSIVELY', 'CONSUME_ACTIVELY', 'CONSUME_POP']
 
 export function readHeartbeat(body: Uint8Array): Heartbeat {
-  const value = objectOf(bodyValue(body))
+  const value = objectOf(neededBody(body))
   return {
     clientID: textOf(value.clientID),
     producerGroups: listOf(value.producerDataSet).map((producer) => textOf(objectOf(producer).groupName)),

@@ -1,7 +1,7 @@
 /** A queue as bodies name it, and locks on queues. */
 import type { FastjsonValue } from '../fastjson.js'
 import { writeFastjson } from '../fastjson.js'
-import { bodyValue, listOf, numberOf, objectOf, textOf } from './values.js'
+import { bodyValue, listOf, neededBody, numberOf, objectOf, textOf } from './values.js'
 
 export interface MessageQueue {
   readonly topic: string
@@ -17,7 +17,7 @@ export interface QueueLockRequest {
 }
 
 export function readQueueLockRequest(body: Uint8Array): QueueLockRequest {
-  const { consumerGroup, clientId, mqSet } = objectOf(bodyValue(body))
+  const { consumerGroup, clientId, mqSet } = objectOf(neededBody(body))
   return { consumerGroup: textOf(consumerGroup), clientId: textOf(clientId), mqSet: listOf(mqSet).map(messageQueueOf) }
 }
 

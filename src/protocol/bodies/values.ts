@@ -15,6 +15,12 @@ export function bodyValue(body: Uint8Array): FastjsonValue {
   }
 }
 
+/** The same for a request that is nothing without one. */
+export function neededBody(body: Uint8Array): FastjsonValue {
+  if (body.length === 0) throw new FieldError('java.lang.NullPointerException', 'a request without its body')
+  return bodyValue(body)
+}
+
 export function objectOf(value: FastjsonValue): FastjsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Map) ? (value as FastjsonObject) : {}
 }

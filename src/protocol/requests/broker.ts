@@ -1,7 +1,7 @@
 /** What clients and tools ask a broker, and a broker its clients. The bodies are in `bodies/`. */
-import { bool, int32, int64, optional, request, text } from '../fields.js'
+import { bool, int32, int64, key, optional, request, text } from '../fields.js'
 
-const queue = { topic: text, queueId: int32 }
+const queue = { topic: key, queueId: int32 }
 const brokerName = { bname: optional(text) }
 
 /** MSG_REGION and TRACE_ON are told on refusals too. */
@@ -57,7 +57,7 @@ export const SEND_MESSAGE_V2 = request(310, 'SEND_MESSAGE_V2', sendV2, sendAnswe
 export const SEND_BATCH_MESSAGE = request(320, 'SEND_BATCH_MESSAGE', sendV2, sendAnswer, { exact: true })
 
 const pull = {
-  consumerGroup: text,
+  consumerGroup: key,
   topic: text,
   queueId: int32,
   queueOffset: int64,
@@ -155,7 +155,7 @@ export const UPDATE_AND_CREATE_SUBSCRIPTIONGROUP = request(200, 'UPDATE_AND_CREA
 export const GET_ALL_SUBSCRIPTIONGROUP_CONFIG = request(201, 'GET_ALL_SUBSCRIPTIONGROUP_CONFIG', {})
 /** 5.x says `cleanOffset` where 4.9 says `removeOffset`. */
 export const DELETE_SUBSCRIPTIONGROUP = request(207, 'DELETE_SUBSCRIPTIONGROUP', {
-  groupName: text,
+  groupName: key,
   removeOffset: optional(bool),
   cleanOffset: optional(bool),
 })
