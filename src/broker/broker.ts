@@ -68,7 +68,7 @@ export class Broker {
     const { brokerIP1, listenPort } = await addressesOf(asked, { bindAddressGiven: checked.bindAddress !== undefined })
     const settings: BrokerSettings = { ...asked, brokerIP1, listenPort }
     const address = `${brokerIP1}:${listenPort}`
-    const store = await MessageStore.open(settings.storePathRootDir as string, {
+    const store = await MessageStore.open(settings.storePathRootDir, {
       settings: storeSettingsOf(settings),
       storeHost: address,
       retention: { byAge: true, byDiskUse: true },

@@ -9,8 +9,6 @@ import { RemotingClient } from '../remoting/remoting-client.js'
 import type { BrokerSettings } from './settings.js'
 import type { Topics } from './topics.js'
 
-const LEAST_PERIOD_MS = 10_000
-const MOST_PERIOD_MS = 60_000
 const UNREGISTER_MS = 3000
 
 export interface RegistrationOptions {
@@ -44,8 +42,7 @@ export class Registration {
 
   /** Settles when each name server has answered, or has not; that is no error here. */
   async start(): Promise<void> {
-    const period = Math.min(Math.max(this.#options.settings.registerNameServerPeriod, LEAST_PERIOD_MS), MOST_PERIOD_MS)
-    this.#timer = setInterval(() => void this.registered(), period).unref()
+    this.#timer = setInterval(() => void this.registered(), this.#options.settings.registerNameServerPeriod).unref()
     await this.registered()
   }
 

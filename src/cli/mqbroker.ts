@@ -1,4 +1,4 @@
 #!/usr/bin/env node
 /** `mqbroker`, as RocketMQ's script is called: `millrace broker`. */
 process.argv.splice(2, 0, 'broker')
-await import('./main.js')
+void import('./main.js')

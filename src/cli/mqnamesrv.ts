@@ -1,4 +1,4 @@
 #!/usr/bin/env node
 /** `mqnamesrv`, as RocketMQ's script is called: `millrace namesrv`. */
 process.argv.splice(2, 0, 'namesrv')
-await import('./main.js')
+void import('./main.js')

@@ -10,8 +10,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'src/verify/': ['src/format/', 'src/store/settings'],
   'src/protocol/': ['src/format/'],
   'src/remoting/': ['src/protocol/'],
-  'src/namesrv/': ['src/remoting/', 'src/protocol/', 'src/format/', 'src/durable-file', 'src/setting'],
-  'src/cli/': ['src/format/', 'src/store/', 'src/namesrv/', 'src/index'],
+  'src/namesrv/': ['src/remoting/', 'src/protocol/', 'src/format/', 'src/durable-file', 'src/setting', 'src/log'],
+  'src/broker/': ['src/store/', 'src/remoting/', 'src/protocol/', 'src/format/', 'src/namesrv/settings', 'src/setting', 'src/log'],
+  'src/cli/': ['src/format/', 'src/store/', 'src/namesrv/', 'src/broker/', 'src/index', 'src/log'],
 }
 
 const sources = sourceFiles('src/').filter(({ path }) => path.endsWith('.ts'))
@@ -55,12 +56,21 @@ t.test('src has no top-level await, so that require() can load it', async (t) =>
 
 const native = sourceFiles('native/')
 
-t.test('native/core is plain C++: nothing of Node, of the boundary or of tests is included', async (t) => {
-  const wrong = native
-    .filter(({ path }) => path.startsWith('native/core/'))
-    .flatMap((file) => includes(file).map((name) => ({ path: file.path, name })))
-    .filter(({ name }) => /^(napi|node_api|js_native_api|uv|v8|node)\b|^native\/(napi|test)\//.test(name))
-  t.same(wrong, [])
+for (const folder of ['native/core/', 'native/wire/'])
+  t.test(`${folder} is plain C++: nothing of Node, of the boundary or of tests is included`, async (t) => {
+    const wrong = native
+      .filter(({ path }) => path.startsWith(folder))
+      .flatMap((file) => includes(file).map((name) => ({ path: file.path, name })))
+      .filter(({ name }) => /^(napi|node_api|js_native_api|uv|v8|node)\b|^native\/(napi|test)\//.test(name))
+    t.same(wrong, [])
+  })
+
+t.test('native/core knows nothing of the wire', async (t) => {
+  const core = native.filter(({ path }) => path.startsWith('native/core/'))
+  t.same(
+    core.flatMap(includes).filter((name) => name.startsWith('native/wire/')),
+    [],
+  )
 })
 
 t.test('only native/napi includes napi.h', async (t) => {
