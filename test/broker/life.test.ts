@@ -1,12 +1,19 @@
 /** A broker from start to end: settings that it does not start with, registration, shutting down, disks that are full, and what a crash leaves. */
+import { cpSync, readFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { Broker } from '#src/broker/broker.js'
 import { NameServer } from '#src/namesrv/name-server.js'
 import { readTopicRoute } from '#src/protocol/bodies/topic-route.js'
+import { writeCommand } from '#src/protocol/command.js'
+import { parseFastjson } from '#src/protocol/fastjson.js'
+import { JSON_HEADER } from '#src/protocol/frame.js'
 import * as requests from '#src/protocol/requests/broker.js'
 import { GET_ROUTEINFO_BY_TOPIC, PUT_KV_CONFIG } from '#src/protocol/requests/namesrv.js'
 import { newDirectory } from '../store/stores.js'
-import { peerOf, pull, send, settings, started } from './started.js'
+import { messagesIn, peerOf, pull, pulling, send, settings, started } from './started.js'
 
 t.test('it registers with every name server, again when a topic changes, and takes that back', async (t) => {
   const servers = await Promise.all(
@@ -80,4 +87,85 @@ t.test('a store that was closed under its broker is told to clients, and ends no
   await broker.store.close()
   t.match(await send(one), { code: 14, remark: /^service not available now\. .*disk is full \[CL: +[\d.]+ CQ: +[\d.]+ INDEX: +[\d.]+\], / })
   t.match(await pull(one), { code: 1, remark: /STORE_NOT_OPEN|the store is closed/ })
+})
+
+t.test('a tail that a power cut took: what comes in its place is not skipped', async (t) => {
+  const { broker, peer } = await started(t)
+  const one = await peer()
+  for (let i = 0; i < 3; i++) await send(one, {}, `kept ${i}`)
+  const directory = newDirectory(t)
+  await broker.store.backup(directory)
+  for (let i = 0; i < 2; i++) await send(one, {}, `lost ${i}`)
+  const of = { consumerGroup: 'CG', topic: 'orders', queueId: 0 }
+  await one.ask(requests.UPDATE_CONSUMER_OFFSET, { ...of, commitOffset: 5 })
+  await broker.close()
+  cpSync(join(broker.store.directory, 'config'), join(directory, 'config'), { recursive: true })
+  const warned: object[] = []
+  const log = { info: () => {}, error: () => {}, warn: (details: object) => warned.push(details) }
+  const again = await started(t, { settings: { storePathRootDir: directory }, log })
+  const two = await again.peer()
+  t.match(warned, [{ key: 'orders@CG', queueId: 0, offset: 5, end: 3 }])
+  await send(two, {}, 'new')
+  const { answer } = await two.ask(requests.QUERY_CONSUMER_OFFSET, of)
+  const { body } = await pull(two, { queueOffset: answer.offset })
+  t.same(
+    messagesIn(body).map((message) => message.body.toString()),
+    ['new'],
+  )
+})
+
+t.test('a reader that reads nothing costs itself alone; pulls that wait are bounded', async (t) => {
+  const { broker, peer } = await started(t, { settings: { pullThreadPoolQueueCapacity: 10 } })
+  const one = await peer()
+  for (let i = 0; i < 32; i++) await send(one, {}, 'x'.repeat(1000))
+  const [host, port] = broker.address.split(':')
+  const deaf = connect({ host: host as string, port: Number(port) })
+  t.teardown(() => deaf.destroy())
+  deaf.pause()
+  const ask = writeCommand({
+    ...{
+      code: 11,
+      language: 'JAVA' as const,
+      version: 409,
+      opaque: 1,
+      flag: 0,
+      remark: undefined,
+      type: JSON_HEADER,
+      body: Buffer.alloc(0),
+    },
+    fields: requests.PULL_MESSAGE.fields.write(pulling),
+  })
+  for (let i = 0; i < 3000; i++) deaf.write(ask)
+  await sleep(200)
+  const memory = process.memoryUsage().rss
+  t.match(await send(one), { code: 0 })
+  for (let i = 0; i < 3000; i++) deaf.write(ask)
+  await sleep(200)
+  t.ok(process.memoryUsage().rss - memory < 50 << 20, 'its requests are not looked at before it reads')
+  const held = Array.from({ length: 12 }, () => pull(one, { queueId: 1, sysFlag: requests.PULL_HAS_SUBSCRIPTION | requests.PULL_SUSPENDS }))
+  t.match(await Promise.race(held), { code: 19 })
+  t.equal(broker.statistics.heldPulls, 10)
+})
+
+t.test('offsets of many queues are written while others are served', async (t) => {
+  const { broker, peer } = await started(t)
+  const one = await peer()
+  await send(one)
+  const commit = (group: number, queueId: number) => ({
+    ...{
+      code: 15,
+      flag: 2,
+      fields: requests.UPDATE_CONSUMER_OFFSET.fields.write({ consumerGroup: `g${group}`, topic: 'orders', queueId, commitOffset: 1 }),
+    },
+  })
+  for (let group = 0; group < 20; group++)
+    for (let queueId = 0; queueId < 500; queueId++) void one.send(commit(group, queueId)).catch(() => {})
+  await one.ask(requests.GET_MAX_OFFSET, { topic: 'orders', queueId: 0 })
+  await broker.close()
+  const text = readFileSync(join(broker.store.directory, 'config', 'consumerOffset.json'), 'utf8')
+  const { offsetTable } = parseFastjson(text) as { offsetTable: Record<string, Map<number, number>> }
+  t.equal(Object.keys(offsetTable).length, 20)
+  t.ok(Object.values(offsetTable).every((queues) => queues.size === 500))
+  const names = [...text.matchAll(/"orders@g\d+":\{0:1,1:1,/g)]
+  t.equal(names.length, 20)
 })
