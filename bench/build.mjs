@@ -1,7 +1,7 @@
 // Makes what a row needs, when it needs it, into build/bench: the C and C++ programs, the Node peers, the Java store from its published jars.
 // Each step is skipped when what it would make is newer than what it is made from.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -10,24 +10,31 @@ const built = join(root, 'build', 'bench')
 const peers = join(root, 'bench', 'peers')
 const javaSources = join(peers, 'java')
 const jars = join(built, 'jars')
+const rocketmqHome = join(built, 'rocketmq')
 
 export const programs = { limit: join(built, 'limit'), core: join(built, 'core-bench') }
 
-/** The command that runs the Java store with these arguments. 2 GiB of heap, fixed; RocketMQ reaches into the JDK and must be let. */
-export const javaCommand = (args) => [
+/** The command that runs the Java store with these arguments. */
+export const javaCommand = (args) => javaProgram('StoreBench', '2g', args)
+
+/** A class of bench/peers/java, or one of RocketMQ's, with so much of heap, fixed. RocketMQ reaches into the JDK and must be let. */
+export const javaProgram = (name, heap, args) => [
   'java',
-  '-Xms2g',
-  '-Xmx2g',
-  '-XX:MaxDirectMemorySize=2g',
+  `-Xms${heap}`,
+  `-Xmx${heap}`,
+  `-XX:MaxDirectMemorySize=${heap}`,
   ...['java.nio', 'java.util', 'sun.nio.ch', 'jdk.internal.ref'].map((name) => `--add-opens=java.base/${name}=ALL-UNNAMED`),
   ...['sun.nio.ch', 'jdk.internal.ref'].map((name) => `--add-exports=java.base/${name}=ALL-UNNAMED`),
   '-Drocketmq.broker.diskSpaceWarningLevelRatio=0.99',
   '-Drocketmq.broker.diskSpaceCleanForciblyRatio=0.98',
   `-Dlogback.configurationFile=${join(javaSources, 'logback.xml')}`,
   `-Duser.home=${built}`,
+  `-Drocketmq.home.dir=${rocketmqHome}`,
+  '-Drocketmq.client.logUseSlf4j=true',
+  '-Djava.net.preferIPv4Stack=true', // it is in each message's key, twice as long otherwise
   '-cp',
   `${built}:${join(jars, '*')}`,
-  'StoreBench',
+  name,
   ...args,
 ]
 
@@ -71,9 +78,12 @@ const steps = {
       ])
       writeFileSync(complete, '')
     }
-    const source = join(javaSources, 'StoreBench.java')
-    if (!newer(join(built, 'StoreBench.class'), [source]))
-      run('javac', ['-nowarn', '-encoding', 'UTF-8', '-d', built, '-cp', join(jars, '*'), source])
+    const sources = filesIn(javaSources, '.java')
+    if (!newer(join(built, 'StoreBench.class'), sources) || !newer(join(built, 'BrokerLoad.class'), sources))
+      run('javac', ['-nowarn', '-encoding', 'UTF-8', '-d', built, '-cp', join(jars, '*'), ...sources])
+    mkdirSync(join(rocketmqHome, 'conf'), { recursive: true })
+    for (const program of ['broker', 'namesrv'])
+      copyFileSync(join(javaSources, 'logback.xml'), join(rocketmqHome, 'conf', `logback_${program}.xml`))
   },
   ours() {
     const outputs = [join(root, 'dist', 'index.js'), join(root, 'build', 'Release', 'millrace.node')]
@@ -83,13 +93,18 @@ const steps = {
 
 const done = new Set()
 
-/** Makes one of `steps`, if one is named; throws with the tool's own words when it cannot. */
-export function need(name) {
-  if (name === undefined || done.has(name)) return
-  mkdirSync(built, { recursive: true })
-  steps[name]()
-  done.add(name)
+/** Makes one of `steps`, if one is named, or several; throws with the tool's own words when it cannot. */
+export function need(names = []) {
+  for (const name of [names].flat()) {
+    if (done.has(name)) continue
+    mkdirSync(built, { recursive: true })
+    steps[name]()
+    done.add(name)
+  }
 }
+
+/** Whether a trial is of this library. */
+export const isOurs = ({ needs }) => [needs].flat().includes('ours')
 
 const filesIn = (folder, extension) =>
   readdirSync(folder)

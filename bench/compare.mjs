@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { need, root } from './build.mjs'
+import { isOurs, need, root } from './build.mjs'
 import { machineLine } from './machine.mjs'
 import { median, quantile, runTrial, runTurns, settingsOf } from './measure.mjs'
 import { works } from './rows.mjs'
@@ -44,10 +44,10 @@ async function compare() {
   for (const work of works({ scale: values.quick ? 0.05 : 1 })) {
     const rows = work.rows.filter(
       (row) =>
-        (names.length === 0 || names.some((name) => `${work.name}: ${row.name}`.includes(name))) &&
-        work.candidates[row.ours].needs === 'ours',
+        (names.length === 0 || names.some((name) => `${work.name}: ${row.name}`.includes(name))) && isOurs(work.candidates[row.ours]),
     )
     for (const candidate of new Set(rows.map((row) => row.ours))) {
+      need(work.candidates[candidate].needs)
       const pairs = []
       for (let i = 0; i < Number(values.pairs); i++) {
         pairs.push(await runPair(work.candidates[candidate], settingsOf(work, dir), sides))

@@ -185,8 +185,11 @@ function countersOf(answers) {
   return Object.fromEntries(Object.keys(counters[0] ?? {}).map((name) => [name, median(counters.map((each) => each[name]))]))
 }
 
+/** A factor, as short as it can be. */
+export const factor = (value) => `${Math.round(1000 * value) / 1000}`
+
 /** A target in words; `show` writes its value. */
-export function bound({ atLeast, atMost, below }, show = String) {
+export function bound({ atLeast, atMost, below }, show = factor) {
   if (atLeast !== undefined) return `≥ ${show(atLeast)}`
   if (atMost !== undefined) return `≤ ${show(atMost)}`
   return below === undefined ? undefined : `< ${show(below)}`

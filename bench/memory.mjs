@@ -6,9 +6,9 @@ const fieldsOf = (path) =>
     [...readFileSync(path, 'utf8').matchAll(/^(\w+):\s+(\d+) kB$/gm)].map(([, name, kilobytes]) => [name, 1024 * kilobytes]),
   )
 
-/** Of this process: what is its own and lies in no file, and the tables of its pages. */
-export function ownMemory() {
-  const { RssAnon, RssShmem, VmPTE } = fieldsOf('/proc/self/status')
+/** Of this process or another: what is its own and lies in no file, and the tables of its pages. */
+export function ownMemory(process = 'self') {
+  const { RssAnon, RssShmem, VmPTE } = fieldsOf(`/proc/${process}/status`)
   return { anonymous: RssAnon + RssShmem, pageTables: VmPTE }
 }
 

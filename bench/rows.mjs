@@ -7,6 +7,7 @@
 //   row.limit        the machine's, where it is another than the work's
 //   A target's `of` is a candidate's name, or the beginning of several ("java"): the best of them counts. `limit` is what the machine allows.
 import { programs } from './build.mjs'
+import { brokers } from './rows/broker.mjs'
 import { manyQueues } from './rows/queues.mjs'
 import { bigStores } from './rows/stores.mjs'
 import { transfers } from './rows/transfer.mjs'
@@ -27,6 +28,7 @@ export function works({ scale = 1 } = {}) {
     ...manyQueues(scaled, scale),
     ...bigStores(scaled, scale),
     ...transfers(scaled),
+    ...brokers(scaled, scale),
     raw(scaled),
   ]
 }

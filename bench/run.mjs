@@ -6,7 +6,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { root } from './build.mjs'
+import { isOurs, root } from './build.mjs'
 import { machine, runLine } from './machine.mjs'
 import { family, judge, runWork } from './measure.mjs'
 import { writeReport } from './report.mjs'
@@ -53,7 +53,7 @@ function narrowed(work) {
     by.some((row) => row.ours === name) || by.some((row) => row.targets.some(({ of }) => of === name || of === family(name)))
   const candidates = Object.entries(work.candidates)
     .filter(([name]) => named(rows, name) || !named(work.rows, name))
-    .filter(([name, { needs }]) => !only || needs === 'ours' || rows.some((row) => row.ours === name) || only.includes(family(name)))
+    .filter(([name, trial]) => !only || isOurs(trial) || rows.some((row) => row.ours === name) || only.includes(family(name)))
   return { ...work, rows, candidates: Object.fromEntries(candidates) }
 }
 

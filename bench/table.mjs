@@ -1,5 +1,5 @@
 // A Markdown table of one work's rows, one line for each comparison. Columns that would be empty are left out.
-import { bound } from './measure.mjs'
+import { bound, factor } from './measure.mjs'
 
 const HEAD = (title) => [title, 'ours', 'CPU a message', 'against', 'its figure', 'ratio (10–90 %)', 'target', 'met']
 
@@ -24,7 +24,7 @@ export function table(title, rows) {
 }
 
 function cells(comparison, row) {
-  const target = bound(comparison, comparison.of ? String : (value) => figure(value, row.unit)) ?? ''
+  const target = bound(comparison, comparison.of ? factor : (value) => figure(value, row.unit)) ?? ''
   if (comparison.met === null) {
     const why = comparison.why ? `not run: ${comparison.why.split('\n')[0].slice(0, 80)}` : 'not run'
     return [comparison.of ?? '', why, '', target, target && '?']
@@ -48,6 +48,7 @@ export function figure(value, unit) {
   if (unit === 'bytes/s') return `${(value / 1e9).toFixed(2)} GB/s`
   if (unit === 'bytes') return value >= 2 ** 20 ? `${(value / 2 ** 20).toFixed(0)} MiB` : `${value.toFixed(0)} B`
   if (unit === 'share') return value.toFixed(2)
+  if (unit === '%') return `${(100 * value).toFixed(2)} %`
   if (unit === 'stalls') return `${value}`
   if (value >= 1e6) return `${(value / 1e6).toFixed(2)} M/s`
   return value >= 1e4 ? `${(value / 1e3).toFixed(0)} k/s` : `${value.toFixed(0)} /s`

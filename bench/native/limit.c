@@ -15,6 +15,7 @@
 //   gather  dir= count= piece= threads=    records of four queues copied 32 at a time
 //   send    dir= bytes= what=range|page|scattered way=sendfile|writev    a file over TCP to another process
 //   receive port=                         reads until the end: the other process of `send`, and of ours
+//   load    port= pid= mode=send|pull|hold    requests to a broker; more in load.c
 //   warm    dir= bytes=                   writes and deletes a file, and holds free memory for a moment: the next run
 //                                         meets pages that were used and that no host has been given back
 //   drop    dir=                          drops the files below a folder from the page cache, and checks it
@@ -118,13 +119,14 @@ int main(int argc, char** argv) {
   } commands[] = {{"append", run_append},   {"query", run_query}, {"rebuild", run_rebuild}, {"queues", run_queues},
                   {"writers", run_writers}, {"sync", run_sync},   {"stream", run_stream},   {"read", run_read},
                   {"paced", run_paced},     {"raw", run_raw},     {"gather", run_gather},   {"send", run_send},
-                  {"receive", run_receive}, {"warm", run_warm},   {"drop", run_drop},       {"check", run_check}};
+                  {"receive", run_receive}, {"load", run_load},   {"warm", run_warm},       {"drop", run_drop},
+                  {"check", run_check}};
   argument_count = argc;
   arguments = argv;
   for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++) {
     if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run();
   }
   fail(
-      "usage: limit append|query|rebuild|queues|writers|sync|stream|read|paced|raw|gather|send|receive|warm|drop|check "
-      "key=value…");
+      "usage: limit append|query|rebuild|queues|writers|sync|stream|read|paced|raw|gather|send|receive|load|warm|drop|"
+      "check key=value…");
 }

@@ -77,6 +77,7 @@ int run_raw(void);
 int run_gather(void);
 int run_send(void);
 int run_receive(void);
+int run_load(void);
 int run_warm(void);
 int run_drop(void);
 int run_check(void);
