@@ -15,7 +15,7 @@ import { SavedFile } from './saved-file.js'
 const FILE = 'delayOffset.json'
 /** So many of a level are under way at once. */
 const AT_ONCE = 512
-/** A timer that is late is late by this much at most. */
+/** So often a level is looked at in any case: others may append to its queue, and timers may be late. */
 const LONGEST_SLEEP_MS = 1000
 const RETRY_MS = 1000
 
@@ -34,6 +34,8 @@ interface Level {
   /** Queue offset of the message to deliver next. */
   offset: number
   working: boolean
+  /** There was nothing to wait for. */
+  idle: boolean
   timer: NodeJS.Timeout | undefined
 }
 
@@ -48,7 +50,7 @@ export class DelayService {
   private constructor(options: DelayOptions, offsets: ReadonlyMap<number, number>) {
     this.#options = options
     this.#levels = parseDelayLevels(options.levels).map((delayMs, i) => ({
-      ...{ number: i + 1, delayMs, working: false, timer: undefined },
+      ...{ number: i + 1, delayMs, working: false, idle: false, timer: undefined },
       offset: offsets.get(i + 1) ?? 0,
     }))
     this.#file = new SavedFile(options.store.config, FILE, () => writeFastjsonLines({ offsetTable: this.#offsets() }))
@@ -66,8 +68,8 @@ export class DelayService {
   /** Something has arrived in the queue of a level. */
   arrived(queueId: number): void {
     const level = this.#levels[queueId]
-    // One that sleeps knows of an earlier one: times of a level do not go back.
-    if (level !== undefined && level.timer === undefined) this.#work(level)
+    // One that sleeps till a message is due has an earlier one: times of a level do not go back.
+    if (level?.idle) this.#work(level)
   }
 
   /** Settles when what is being delivered is, and the offsets are on disk. */
@@ -99,14 +101,15 @@ export class DelayService {
   #work(level: Level): void {
     if (level.working || this.#stopped) return
     level.working = true
+    level.idle = false
     clearTimeout(level.timer)
     level.timer = undefined
     const running = this.#deliverDue(level)
       .then((sleepMs) => {
         level.working = false
-        if (sleepMs !== undefined) this.#sleep(level, sleepMs)
         // What arrived while the last ones were delivered has told nobody.
-        else if (!this.#stopped && level.offset < this.#end(level)) this.#work(level)
+        if (sleepMs === undefined && !this.#stopped && level.offset < this.#end(level)) this.#work(level)
+        else this.#sleep(level, sleepMs)
       })
       .catch((error: Error) => {
         level.working = false
@@ -117,14 +120,15 @@ export class DelayService {
     this.#running.add(running)
   }
 
-  #sleep(level: Level, ms: number): void {
+  #sleep(level: Level, ms: number | undefined): void {
     if (this.#stopped) return
+    level.idle = ms === undefined
     level.timer = setTimeout(
       () => {
         level.timer = undefined
         this.#work(level)
       },
-      Math.min(Math.max(ms, 0), LONGEST_SLEEP_MS),
+      Math.min(Math.max(ms ?? LONGEST_SLEEP_MS, 0), LONGEST_SLEEP_MS),
     )
   }
 
