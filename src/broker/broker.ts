@@ -136,7 +136,7 @@ export class Broker {
     const { registration, held, delays, offsets, topics, groups, store } = this.#context
     for (const timer of this.#timers) clearInterval(timer)
     await registration.stop()
-    held.stop()
+    await held.stop()
     await Promise.all(this.#servers.map((server) => server.close()))
     await this.#save(() => delays.stop())
     for (const file of [offsets, topics, groups]) await this.#save(() => file.save())

@@ -2,7 +2,7 @@
 import type { Command } from '../protocol/command.js'
 import * as requests from '../protocol/requests/broker.js'
 import type { Connection } from '../remoting/connection.js'
-import type { Answer } from '../remoting/remoting-server.js'
+import type { Answer, LaterAnswer } from '../remoting/remoting-server.js'
 import type { BrokerContext } from './context.js'
 import { brokerConfig } from './handlers/broker-config.js'
 import { consumerList } from './handlers/consumer-list.js'
@@ -17,7 +17,7 @@ import { sendBack } from './handlers/send-back.js'
 import { sendMessage, sendMessageV2 } from './handlers/send-message.js'
 import { allTopics, deleteTopic, systemTopics, updateTopic } from './handlers/topics.js'
 
-type BrokerHandler = (context: BrokerContext, request: Command, connection: Connection) => Answer | Promise<Answer>
+type BrokerHandler = (context: BrokerContext, request: Command, connection: Connection) => Answer | Promise<Answer | LaterAnswer>
 
 /** `vip`: for the second port, which takes no pulls, so that sends are not behind them. */
 export function handlersOf({ vip = false } = {}): [{ readonly code: number }, BrokerHandler][] {

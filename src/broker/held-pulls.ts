@@ -16,6 +16,8 @@ export interface HeldPull {
   seenTo: number
   /** Tries again. False, and it goes on waiting, where there is nothing for it. `last`: it is answered whatever there is. */
   tryAgain(last: boolean): Promise<boolean>
+  /** Trying has failed: that is its answer. */
+  fail(error: Error): void
 }
 
 export interface HeldPullsOptions {
@@ -84,15 +86,15 @@ export class HeldPulls {
       const end = this.#options.endOf(queue.topic, queue.queueId)
       for (const pull of queue.pulls) {
         if (pull.connection.closed) this.#remove(queue, pull)
-        else if (end > pull.offset || now >= pull.untilMs) this.#try(queue, pull, true)
+        else if (end > pull.offset || now >= pull.untilMs) void this.#try(queue, pull, true)
       }
     }
   }
 
-  /** Whoever waits is answered with what there is. */
-  stop(): void {
+  /** Settles when whoever waits has been answered with what there is. */
+  async stop(): Promise<void> {
     clearInterval(this.#sweeper)
-    for (const queue of this.#queues()) for (const pull of queue.pulls) this.#try(queue, pull, true)
+    await Promise.all(this.#queues().flatMap((queue) => [...queue.pulls].map((pull) => this.#try(queue, pull, true))))
   }
 
   #queues(): Queue[] {
@@ -102,18 +104,18 @@ export class HeldPulls {
   #lookAgain(): void {
     for (const queue of this.#arrived.splice(0)) {
       queue.arrived = false
-      for (const pull of queue.pulls) this.#try(queue, pull, false)
+      for (const pull of queue.pulls) void this.#try(queue, pull, false)
     }
   }
 
-  #try(queue: Queue, pull: HeldPull, last: boolean): void {
+  #try(queue: Queue, pull: HeldPull, last: boolean): Promise<void> {
     // Out of the set while it is asked: it is answered once.
     this.#remove(queue, pull)
-    pull.tryAgain(last).then(
+    return pull.tryAgain(last).then(
       (answered) => {
         if (!answered && !pull.connection.closed) this.hold(pull)
       },
-      () => {}, // it has been answered with the error
+      (error) => pull.fail(error),
     )
   }
 

@@ -57,7 +57,7 @@ export function isOneway({ flag }: Pick<Header, 'flag'>): boolean {
 
 /** What a request and its response have in common; RocketMQ answers in the form in which it was asked. */
 export function responseTo(
-  request: Command,
+  request: Pick<Command, 'opaque' | 'type'>,
   own: Pick<Header, 'language' | 'version'>,
   answer: Partial<Pick<Command, 'code' | 'remark' | 'fields' | 'body'>>,
 ): Command {

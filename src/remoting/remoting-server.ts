@@ -19,7 +19,28 @@ export interface Answer extends Partial<Pick<Command, 'code' | 'remark' | 'field
     readonly otherwise: Answer
   }
 }
-export type Handler = (request: Command, connection: Connection) => Answer | undefined | Promise<Answer | undefined>
+/** An answer that may be long in coming: it keeps nothing of the request. */
+export class LaterAnswer {
+  #send: ((answer: Answer) => void) | undefined
+
+  /** Once. */
+  settle(answer: Answer): void {
+    this.#send?.(answer)
+    this.#send = undefined
+  }
+
+  /** @internal */
+  sentBy(send: (answer: Answer) => void): void {
+    this.#send = send
+  }
+}
+
+export type Handler = (
+  request: Command,
+  connection: Connection,
+) => Answer | LaterAnswer | undefined | Promise<Answer | LaterAnswer | undefined>
+/** What an answer needs of its request. */
+type Ticket = Pick<Command, 'opaque' | 'type' | 'flag' | 'code'>
 
 export interface RemotingServerOptions {
   host: string
@@ -53,7 +74,7 @@ const ANSWER_MS = 3000
 const MAX_REMARK = 4096
 const OWN = { language: 'JAVA', version: OWN_VERSION } as const
 
-/** Each request that is taken, and each that is answered, with the answer's code; both with the same object of the request. */
+/** Each request that is taken, and each that is answered. Of one connection's, `opaque` tells them apart. */
 const requests = channel('millrace:request')
 const answers = channel('millrace:answer')
 
@@ -126,7 +147,7 @@ export class RemotingServer {
   take(command: Command, connection: Connection): void {
     if (isResponse(command)) return // nobody waits for it
     this.#requests++
-    if (requests.hasSubscribers) requests.publish({ request: command, remote: connection.remote })
+    if (requests.hasSubscribers) requests.publish({ remote: connection.remote, opaque: command.opaque, code: command.code })
     const handler = this.#options.handlers.get(command.code)
     if (handler === undefined) {
       this.#answer(command, connection, {
@@ -137,31 +158,47 @@ export class RemotingServer {
     }
     try {
       const answer = handler(command, connection)
-      if (answer instanceof Promise) this.#answerLater(command, connection, answer)
+      if (answer instanceof Promise) this.#answerSoon(command, connection, answer)
       else this.#answer(command, connection, answer)
     } catch (error) {
       this.#refuse(command, connection, error)
     }
   }
 
-  #answerLater(request: Command, connection: Connection, answer: Promise<Answer | undefined>): void {
+  #answerSoon(request: Command, connection: Connection, answer: Promise<Answer | LaterAnswer | undefined>): void {
     const running = answer
-      .then((later) => this.#answer(request, connection, later))
+      .then((soon) => this.#answer(request, connection, soon))
       .catch((error) => this.#refuse(request, connection, error))
       .finally(() => this.#running.delete(running))
     this.#running.add(running)
   }
 
-  #answer(request: Command, connection: Connection, answer: Answer | undefined): void {
-    if (answers.hasSubscribers) answers.publish({ request, remote: connection.remote, code: answer?.code ?? ResponseCode.SUCCESS })
-    if (answer === undefined || isOneway(request)) return
+  #answer({ opaque, type, flag, code }: Ticket, connection: Connection, answer: Answer | LaterAnswer | undefined): void {
+    const ticket = { opaque, type, flag, code }
+    if (answer instanceof LaterAnswer) answer.sentBy((late) => this.#send(ticket, connection, late))
+    else if (answer !== undefined) this.#send(ticket, connection, answer)
+  }
+
+  #send(request: Ticket, connection: Connection, answer: Answer): void {
+    if (answers.hasSubscribers)
+      answers.publish({
+        remote: connection.remote,
+        opaque: request.opaque,
+        code: request.code,
+        answer: answer.code ?? ResponseCode.SUCCESS,
+      })
+    if (isOneway(request)) return
     const { outside } = answer
-    if (outside === undefined) connection.send(responseTo(request, OWN, answer))
-    else connection.sendOutside(responseTo(request, OWN, answer), outside).catch(() => this.#answer(request, connection, outside.otherwise))
+    try {
+      if (outside === undefined) connection.send(responseTo(request, OWN, answer))
+      else connection.sendOutside(responseTo(request, OWN, answer), outside).catch(() => this.#send(request, connection, outside.otherwise))
+    } catch (error) {
+      this.#refuse(request, connection, error) // no frame is as large as it; a refusal is small
+    }
   }
 
   /** As Java: the exception's class and message. */
-  #refuse(request: Command, connection: Connection, error: unknown): void {
+  #refuse(request: Ticket, connection: Connection, error: unknown): void {
     const { name, message } = error instanceof Error ? error : new Error(String(error))
     const remark = `${error instanceof FieldError ? error.javaClass : name}: ${message}`.slice(0, MAX_REMARK)
     if (!(error instanceof FieldError)) this.#options.onTrouble?.({ remote: connection.remote, reason: remark, code: request.code })

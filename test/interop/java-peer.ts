@@ -36,13 +36,15 @@ export interface JavaOptions extends SpawnOptions {
   release?: Release
   /** Size of the heap as -Xmx takes it; default 512m. */
   heap?: string
+  /** More options of the JVM, system properties for instance. */
+  jvm?: readonly string[]
 }
 
 /** Starts a Java program: a class of ./java or of RocketMQ by its name, or one source file by its path. */
 export async function startJava(
   program: string,
   args: readonly string[],
-  { release = '4.9.7', heap = '512m', ...spawning }: JavaOptions = {},
+  { release = '4.9.7', heap = '512m', jvm = [], ...spawning }: JavaOptions = {},
 ): Promise<ChildProcess> {
   const { libraries, classes, home } = await prepare(release)
   const logs = join(home, 'logs')
@@ -53,6 +55,7 @@ export async function startJava(
     `-Duser.home=${logs}`,
     `-Drocketmq.client.logRoot=${logs}`,
     `-Dlogback.configurationFile=${join(sources, 'logback.xml')}`,
+    ...jvm,
     '-cp',
     [classes, join(libraries, '*')].join(delimiter),
   ]

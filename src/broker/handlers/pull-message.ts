@@ -3,7 +3,7 @@ import type { Command } from '../../protocol/command.js'
 import { PULL_COMMITS, PULL_HAS_SUBSCRIPTION, PULL_MESSAGE, PULL_SUSPENDS } from '../../protocol/requests/broker.js'
 import { FAQ, ResponseCode } from '../../protocol/response-code.js'
 import type { Connection } from '../../remoting/connection.js'
-import type { Answer } from '../../remoting/remoting-server.js'
+import { type Answer, LaterAnswer } from '../../remoting/remoting-server.js'
 import { TagFilter } from '../../store/tag-filter.js'
 import { TransferTarget } from '../../store/transfer-target.js'
 import type { PullStatus, RangePullResult } from '../../store/types.js'
@@ -39,37 +39,69 @@ interface Pull {
 /** By expression: a consumer sends the same one with each pull. */
 const filters = new Map<string, TagFilter>()
 
-export async function pullMessage(context: BrokerContext, request: Command, connection: Connection): Promise<Answer> {
-  const { settings, offsets, held, now } = context
+export async function pullMessage(context: BrokerContext, request: Command, connection: Connection): Promise<Answer | LaterAnswer> {
+  const { settings, groups, topics, offsets, held, now } = context
   const fields = PULL_MESSAGE.fields.read(request.fields)
   const { consumerGroup = '', topic = '', queueId, queueOffset, maxMsgNums, sysFlag, commitOffset, suspendTimeoutMillis } = fields
   const filter = refusedAtOnce(context, { consumerGroup, topic, queueId }, connection) ?? filterOf(context, fields)
   if (!(filter instanceof TagFilter)) return filter
   if ((sysFlag & PULL_COMMITS) !== 0) offsets.commit(consumerGroup, topic, queueId, commitOffset)
-  const pull: Pull = { consumerGroup, topic, queueId, queueOffset, maxMessages: Math.max(1, maxMsgNums), filter }
+  // Names that others have too: one that waits keeps them long.
+  const pull: Pull = {
+    consumerGroup: groups.get(consumerGroup)?.groupName ?? consumerGroup,
+    topic: topics.get(topic)?.topicName ?? topic,
+    ...{ queueId, queueOffset, filter, maxMessages: Math.max(1, maxMsgNums) },
+  }
   const page = await look(context, pull, queueOffset)
   if (codeOf(pull, page) !== ResponseCode.PULL_NOT_FOUND || (sysFlag & PULL_SUSPENDS) === 0) return answerOf(context, pull, page)
-  const untilMs = now() + (settings.longPollingEnable ? suspendTimeoutMillis : settings.shortPollingTimeMills)
-  return new Promise((resolve, reject) => {
-    const waiting: HeldPull = {
-      ...{ topic, queueId, connection, untilMs, offset: queueOffset, seenTo: queueOffset },
-      tryAgain: async (last) => {
-        try {
-          const found = await look(context, pull, last ? queueOffset : waiting.seenTo)
-          const nothing = codeOf(pull, found) === ResponseCode.PULL_NOT_FOUND
-          if (!last && (nothing || found.status === 'NO_MATCHED_MESSAGE')) {
-            waiting.seenTo = Math.max(waiting.seenTo, found.nextOffset)
-            return false
-          }
-          resolve(answerOf(context, pull, found))
-        } catch (error) {
-          reject(error)
-        }
-        return true
-      },
-    }
-    if (!held.hold(waiting)) resolve(answerOf(context, pull, page))
-  })
+  const waiting = new WaitingPull(
+    context,
+    pull,
+    connection,
+    now() + (settings.longPollingEnable ? suspendTimeoutMillis : settings.shortPollingTimeMills),
+  )
+  return held.hold(waiting) ? waiting.later : answerOf(context, pull, page)
+}
+
+class WaitingPull implements HeldPull {
+  readonly later = new LaterAnswer()
+  readonly connection: Connection
+  readonly untilMs: number
+  seenTo: number
+  readonly #context: BrokerContext
+  readonly #pull: Pull
+
+  constructor(context: BrokerContext, pull: Pull, connection: Connection, untilMs: number) {
+    this.#context = context
+    this.#pull = pull
+    this.connection = connection
+    this.untilMs = untilMs
+    this.seenTo = pull.queueOffset
+  }
+
+  get topic(): string {
+    return this.#pull.topic
+  }
+
+  get queueId(): number {
+    return this.#pull.queueId
+  }
+
+  get offset(): number {
+    return this.#pull.queueOffset
+  }
+
+  async tryAgain(last: boolean): Promise<boolean> {
+    const page = await look(this.#context, this.#pull, last ? this.offset : this.seenTo)
+    const nothing = codeOf(this.#pull, page) === ResponseCode.PULL_NOT_FOUND || page.status === 'NO_MATCHED_MESSAGE'
+    if (nothing && !last) this.seenTo = Math.max(this.seenTo, page.nextOffset)
+    else this.later.settle(answerOf(this.#context, this.#pull, page))
+    return !nothing || last
+  }
+
+  fail(error: Error): void {
+    this.later.settle({ code: ResponseCode.SYSTEM_ERROR, remark: `${error.name}: ${error.message}` })
+  }
 }
 
 interface Where {
