@@ -12,6 +12,7 @@ import type { SendFrames, TakenFrames } from '../store/send-frames.js'
 import type { AppendStatus } from '../store/types.js'
 import { SENT } from './handlers/send-message.js'
 import type { HeldPulls } from './held-pulls.js'
+import { waitedTooLong } from './refusals.js'
 import type { BrokerSettings } from './settings.js'
 import { illegalName, RETRY_PREFIX, refusesSends } from './topic-names.js'
 import type { Topics } from './topics.js'
@@ -65,7 +66,8 @@ export class PlainSends {
     const mayTake =
       this.#waiting < settings.sendThreadPoolQueueCapacity &&
       now() >= settings.startAcceptSendRequestTimeStamp &&
-      (settings.brokerPermission & PERM_WRITE) !== 0
+      (settings.brokerPermission & PERM_WRITE) !== 0 &&
+      !waitedTooLong(this.#options, connection)
     if (!mayTake) return 0
     const taken = this.#frames.take(bytes, this.#hostOf(connection))
     if (taken.bytes === 0) return 0

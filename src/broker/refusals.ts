@@ -2,6 +2,7 @@
 import { statfsSync } from 'node:fs'
 import { StoreError } from '../errors.js'
 import { FAQ, ResponseCode } from '../protocol/response-code.js'
+import type { Connection } from '../remoting/connection.js'
 import type { Answer } from '../remoting/remoting-server.js'
 import type { BrokerContext } from './context.js'
 
@@ -19,6 +20,17 @@ export function groupUnknown(group: string): Answer {
 
 export function brokerForbids({ settings }: BrokerContext, what: string): Answer {
   return refusal(ResponseCode.NO_PERMISSION, `the broker[${settings.brokerIP1}] ${what} is forbidden`)
+}
+
+/** Whether a send has lain here for too long to be begun: its producer has given it up, or will have. */
+export function waitedTooLong({ settings }: Pick<BrokerContext, 'settings'>, connection: Connection): boolean {
+  return settings.brokerFastFailureEnable && connection.waitedMs > settings.waitTimeMillsInSendQueue
+}
+
+export function tooLate(connection: Connection): Answer {
+  const waited = Math.floor(connection.waitedMs)
+  const remark = `[TIMEOUT_CLEAN_QUEUE]broker busy, start flow control for a while, period in queue: ${waited}ms, size of queue: 0`
+  return { code: ResponseCode.SYSTEM_BUSY, remark }
 }
 
 export function messageIllegal(maxMessageSize: number): Answer {

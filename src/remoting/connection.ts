@@ -39,6 +39,7 @@ export class Connection {
   #pending = 0
   #corked = false
   #outside = 0
+  #heardMs = 0
   #reason: string | undefined
   #closed = false
 
@@ -49,6 +50,7 @@ export class Connection {
     const address = remoteAddress.replace(/^::ffff:/, '')
     this.remote = `${address.includes(':') ? `[${address}]` : address}:${remotePort}`
     socket.on('data', (chunk: Buffer) => {
+      this.#heardMs = performance.now()
       this.#reader.push(chunk)
       this.#work()
     })
@@ -56,6 +58,11 @@ export class Connection {
     socket.on('close', () => this.#gone())
     socket.on('drain', () => this.#goOn())
     socket.setTimeout(options.idleMs, () => this.close(`idle for ${options.idleMs} ms`))
+  }
+
+  /** How long the request that is looked at has lain here, in milliseconds: the other end may have to take answers first. */
+  get waitedMs(): number {
+    return performance.now() - this.#heardMs
   }
 
   get closed(): boolean {

@@ -169,3 +169,22 @@ t.test('offsets of many queues are written while others are served', async (t) =
   const names = [...text.matchAll(/"orders@g\d+":\{0:1,1:1,/g)]
   t.equal(names.length, 20)
 })
+
+t.test('a send that lay behind answers which nobody read is refused when it has become too old', async (t) => {
+  const { broker, peer } = await started(t, { settings: { waitTimeMillsInSendQueue: 50 } })
+  const one = await peer()
+  for (let i = 0; i < 32; i++) await send(one, {}, 'x'.repeat(7000))
+  one.socket.pause()
+  const pulls = Array.from({ length: 2000 }, () => pull(one))
+  const [before] = [broker.store.bounds('orders', 1).maxOffset]
+  const late = [send(one, { e: 1 }), send(one, { e: 1, i: 'DELAY\u00010' })]
+  await sleep(300)
+  t.equal(broker.store.bounds('orders', 1).maxOffset, before, 'it is behind them')
+  one.socket.resume()
+  t.ok((await Promise.all(pulls)).every(({ code }) => code === 0))
+  for (const { code, remark } of await Promise.all(late)) {
+    t.equal(code, 2)
+    t.match(remark, /^\[TIMEOUT_CLEAN_QUEUE\]broker busy, start flow control for a while, period in queue: \d+ms, size of queue: 0$/)
+  }
+  t.match(await send(one, { e: 1 }), { code: 0 })
+})

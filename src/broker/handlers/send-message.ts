@@ -10,7 +10,7 @@ import type { Connection } from '../../remoting/connection.js'
 import type { Answer } from '../../remoting/remoting-server.js'
 import type { AppendResult, AppendStatus, MessageInput } from '../../store/types.js'
 import type { BrokerContext } from '../context.js'
-import { brokerForbids, groupUnknown, messageIllegal, putRefusal, refusal, topicUnknown } from '../refusals.js'
+import { brokerForbids, groupUnknown, messageIllegal, putRefusal, refusal, tooLate, topicUnknown, waitedTooLong } from '../refusals.js'
 import { DLQ_PREFIX, illegalName, RETRY_PREFIX, refusesSends } from '../topic-names.js'
 
 const PERM_WRITE = 2
@@ -77,6 +77,7 @@ function send(
     ...answer,
     fields: { TRACE_ON: String(settings.traceOn), MSG_REGION: settings.regionId },
   })
+  if (waitedTooLong(context, connection)) return tooLate(connection)
   const refused = refusedAtOnce(context, topicName ?? '')
   if (refused !== undefined) return withRegion(refused)
   const given = read()
