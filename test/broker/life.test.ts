@@ -5,15 +5,20 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { Broker } from '#src/broker/broker.js'
+import type { BrokerContext } from '#src/broker/context.js'
+import { sendMessageV2 } from '#src/broker/handlers/send-message.js'
+import { waitedTooLong } from '#src/broker/refusals.js'
+import { defaultBrokerSettings } from '#src/broker/settings.js'
 import { NameServer } from '#src/namesrv/name-server.js'
 import { readTopicRoute } from '#src/protocol/bodies/topic-route.js'
-import { writeCommand } from '#src/protocol/command.js'
+import { type Command, writeCommand } from '#src/protocol/command.js'
 import { parseFastjson } from '#src/protocol/fastjson.js'
 import { JSON_HEADER } from '#src/protocol/frame.js'
 import * as requests from '#src/protocol/requests/broker.js'
 import { GET_ROUTEINFO_BY_TOPIC, PUT_KV_CONFIG } from '#src/protocol/requests/namesrv.js'
+import type { Connection } from '#src/remoting/connection.js'
 import { newDirectory } from '../store/stores.js'
-import { messagesIn, peerOf, pull, pulling, send, settings, started } from './started.js'
+import { messagesIn, peerOf, pull, pulling, send, sending, settings, started } from './started.js'
 
 t.test('it registers with every name server, again when a topic changes, and takes that back', async (t) => {
   const servers = await Promise.all(
@@ -170,21 +175,15 @@ t.test('offsets of many queues are written while others are served', async (t) =
   t.equal(names.length, 20)
 })
 
-t.test('a send that lay behind answers which nobody read is refused when it has become too old', async (t) => {
-  const { broker, peer } = await started(t, { settings: { waitTimeMillsInSendQueue: 50 } })
-  const one = await peer()
-  for (let i = 0; i < 32; i++) await send(one, {}, 'x'.repeat(7000))
-  one.socket.pause()
-  const pulls = Array.from({ length: 2000 }, () => pull(one))
-  const [before] = [broker.store.bounds('orders', 1).maxOffset]
-  const late = [send(one, { e: 1 }), send(one, { e: 1, i: 'DELAY\u00010' })]
-  await sleep(300)
-  t.equal(broker.store.bounds('orders', 1).maxOffset, before, 'it is behind them')
-  one.socket.resume()
-  t.ok((await Promise.all(pulls)).every(({ code }) => code === 0))
-  for (const { code, remark } of await Promise.all(late)) {
-    t.equal(code, 2)
-    t.match(remark, /^\[TIMEOUT_CLEAN_QUEUE\]broker busy, start flow control for a while, period in queue: \d+ms, size of queue: 0$/)
-  }
-  t.match(await send(one, { e: 1 }), { code: 0 })
+t.test('a send that has lain too long is refused', async (t) => {
+  const { store } = (await started(t)).broker
+  const settings = { ...defaultBrokerSettings(), waitTimeMillsInSendQueue: 50 }
+  const old = { waitedMs: 300.5, remote: '127.0.0.1:1' } as Connection
+  const request = { code: 310, fields: requests.SEND_MESSAGE_V2.fields.write(sending), body: Buffer.alloc(0) } as Command
+  t.same(sendMessageV2({ settings, store } as BrokerContext, request, old), {
+    code: 2,
+    remark: '[TIMEOUT_CLEAN_QUEUE]broker busy, start flow control for a while, period in queue: 300ms, size of queue: 0',
+  })
+  t.notOk(waitedTooLong({ settings: { ...settings, brokerFastFailureEnable: false } }, old))
+  t.notOk(waitedTooLong({ settings }, { ...old, waitedMs: 49 } as Connection))
 })
