@@ -3,7 +3,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { DelayService } from '#src/broker/delay-service.js'
+import type { Inbox } from '#src/broker/inbox.js'
+import type { MessageInput } from '#src/index.js'
 import * as requests from '#src/protocol/requests/broker.js'
+import { openNew } from '../store/stores.js'
 import { messagesIn, pull, send, started } from './started.js'
 
 const waits = requests.PULL_HAS_SUBSCRIPTION | requests.PULL_SUSPENDS
@@ -54,4 +58,43 @@ t.test('a level beyond the last is the last; a time that is too far away has com
   while (again.broker.store.bounds('orders', 0).maxOffset < 1) await sleep(20)
   const [message] = messagesIn((await pull(await again.peer())).body)
   t.match(message?.properties, { DELAY: '2', REAL_TOPIC: 'orders' })
+})
+
+t.test('what can’t be delivered now is tried again; what belongs nowhere, or is gone, is passed over', async (t) => {
+  let refuse = true
+  const delivered: MessageInput[] = []
+  const troubles: string[] = []
+  const store = await openNew(t)
+  const inbox = {
+    deliver: async (message: MessageInput) => {
+      if (refuse) throw new Error('no room')
+      delivered.push(message)
+    },
+  } as unknown as Inbox
+  const schedule = (properties: Record<string, string>) =>
+    store.append({ topic: 'SCHEDULE_TOPIC_XXXX', queueId: 0, body: 'x', properties: { DELAY: '1', ...properties } })
+  await schedule({ REAL_TOPIC: 'orders', REAL_QID: '1' })
+  await schedule({})
+  await schedule({ REAL_TOPIC: 'RMQ_SYS_TRANS_HALF_TOPIC', REAL_QID: '0' })
+  // An hour later by its clock.
+  const delays = await DelayService.open({
+    store,
+    inbox,
+    levels: '1s',
+    now: () => Date.now() + 3_600_000,
+    onTrouble: (reason) => troubles.push(reason),
+  })
+  delays.start()
+  while (troubles.length === 0) await sleep(5)
+  t.match(troubles[0], 'delayed messages of level 1 wait: no room')
+  refuse = false
+  while (delivered.length === 0) await sleep(5)
+  await delays.stop()
+  t.match(delivered, [{ topic: 'orders', queueId: 1, properties: { WAIT: 'false' } }])
+  t.equal(delays.write().toString(), '{"offsetTable":{1:3}}')
+  const again = await DelayService.open({ store, inbox, levels: '1s', now: () => Date.now(), onTrouble: () => {} })
+  t.equal(again.write().toString(), '{"offsetTable":{1:3}}')
+  await store.close()
+  again.start()
+  await again.stop()
 })

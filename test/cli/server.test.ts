@@ -69,3 +69,25 @@ t.test('a broker with a file of settings: names that are none, and some without 
   t.match(await run(['broker', '-c', config]), { code: 1, stderr: /INVALID_SETTING.*brokerRole/ })
   t.match(await run(['broker', '-D', 'x']), { code: 2 })
 })
+
+t.test('a server whose broker can’t start ends, and leaves nothing; a file of settings counts, and the options before it', async (t) => {
+  const dir = t.testdir({})
+  const config = join(dir, 'broker.conf')
+  writeFileSync(
+    config,
+    `brokerName=broker-x\nbindAddress=127.0.0.1\nstorePathRootDir=${join(dir, 'by-file')}\nlistenPort=1\nserverSelectorThreads=9\n`,
+  )
+  const child = start('server', '-c', config, '--port', '0', '--listen-port', '0')
+  const line = await firstLine(child)
+  t.match(line, /directory \S+by-file, /)
+  const port = /broker 127\.0\.0\.1:(\d+)/.exec(line)?.[1] as string
+  const namesrv = /namesrv 127\.0\.0\.1:(\d+)/.exec(line)?.[1] as string
+  t.match(await run(['server', '--dir', join(dir, 'other'), '--port', '0', '--listen-port', port]), { code: 1, stderr: /EADDRINUSE/ })
+  t.match(await run(['server', '--dir', join(dir, 'other'), '--port', namesrv, '--listen-port', '0']), { code: 1, stderr: /EADDRINUSE/ })
+  t.match(await run(['server', '-c', config, '--strict', '--port', '0', '--listen-port', '0', '--dir', join(dir, 'by-file')]), {
+    code: 1,
+    stderr: /STORE_LOCKED/,
+  })
+  child.kill()
+  t.match((await ended(child)).stderr, /serverSelectorThreads has no effect/)
+})
