@@ -39,8 +39,7 @@ const brokerTable = {
   brokerId: refusing(long(0), (id) => id !== 0, '0, the master: there are no slaves yet'),
   /** What clients are told and messages carry. Without it, the start finds one. */
   brokerIP1: address,
-  /** What slaves would be told. */
-  brokerIP2: address,
+  brokerIP2: unused(address, 'there is nobody to copy the log from here'),
   /** Several with `;` between them. Without it, the broker registers nowhere. */
   namesrvAddr: text<string | undefined>(undefined, "host:port, or several with ';' between them", areAddresses),
   fetchNamesrvAddrByAddressServer: refusing(flag(false), isOn, 'false, with namesrvAddr instead: address servers are not asked yet'),
@@ -53,7 +52,7 @@ const brokerTable = {
   /** RocketMQ takes 10,000 for less and 60,000 for more. */
   registerNameServerPeriod: whole(30_000, { becomes: (period) => Math.min(60_000, Math.max(10_000, period)) }),
   registerBrokerTimeoutMills: milliseconds(6000),
-  forceRegister: flag(true),
+  forceRegister: unused(flag(true), 'a broker registers each time, as with true'),
   compressedRegister: flag(false),
 
   // Topics and groups
@@ -80,7 +79,7 @@ const brokerTable = {
   brokerFastFailureEnable: flag(true),
   waitTimeMillsInSendQueue: milliseconds(200),
   /** Levels. */
-  maxDelayTime: whole(40),
+  maxDelayTime: unused(whole(40), NOT_IN_JAVA),
   storeReplyMessageEnable: unused(flag(true), 'requests between clients, which are answered by messages, are not passed on yet'),
 
   // Pulls

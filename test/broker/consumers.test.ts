@@ -201,3 +201,33 @@ t.test('topics are made, changed, listed and deleted', async (t) => {
   t.notOk('made' in ((await table()) as object))
   t.match((await one.ask(requests.GET_SYSTEM_TOPIC_LIST_FROM_BROKER, {})).body.toString(), /"TBW102"/)
 })
+
+t.test('a group that may not be made has members all the same; SQL92 is refused before a consumer starts', async (t) => {
+  const { broker, peer } = await started(t, {
+    settings: {
+      autoCreateSubscriptionGroup: false,
+      autoCreateTopicEnable: false,
+      clusterTopicEnable: false,
+      brokerTopicEnable: false,
+      traceTopicEnable: true,
+      notifyConsumerIdsChangedEnable: false,
+    },
+  })
+  const one = await peer()
+  await heartbeat(one, 'c1')
+  t.same(await list(one), ['c1'])
+  t.same(one.pushed, [], 'nobody is told where the broker’s settings say so')
+  const check = (expressionType: string) =>
+    one.send({
+      code: 46,
+      body: Buffer.from(
+        JSON.stringify({ clientId: 'c', group: 'g', subscriptionData: { topic: 't', expressionType, subString: 'a = 1' } }),
+      ),
+    })
+  t.match(await check('SQL92'), { code: 1, remark: 'The broker does not support consumer to filter message by SQL92' })
+  t.match(await check('TAG'), { code: 0 })
+  t.match((await one.ask(requests.GET_ALL_TOPIC_CONFIG, {})).body.toString(), /"RMQ_SYS_TRACE_TOPIC":/)
+  t.notMatch((await one.ask(requests.GET_ALL_TOPIC_CONFIG, {})).body.toString(), /"TBW102":/)
+  t.match(await send(one, { b: 'x', c: 'DefaultCluster' }), { code: 17 }, 'no topic is a template')
+  t.equal(broker.statistics.connections, 1)
+})

@@ -187,3 +187,18 @@ t.test('a send that has lain too long is refused', async (t) => {
   t.notOk(waitedTooLong({ settings: { ...settings, brokerFastFailureEnable: false } }, old))
   t.notOk(waitedTooLong({ settings }, { ...old, waitedMs: 49 } as Connection))
 })
+
+t.test('a store that is closed while pulls wait: they are answered with that, and the files that can’t be written are told', async (t) => {
+  const errors: object[] = []
+  const log = { info: () => {}, warn: () => {}, error: (details: object) => errors.push(details) }
+  const { broker, peer } = await started(t, { log, settings: { flushConsumerOffsetInterval: 10 } })
+  const one = await peer()
+  await send(one)
+  const waiting = pull(one, { queueOffset: 1, sysFlag: requests.PULL_HAS_SUBSCRIPTION | requests.PULL_SUSPENDS })
+  await one.ask(requests.UPDATE_CONSUMER_OFFSET, { consumerGroup: 'CG', topic: 'orders', queueId: 0, commitOffset: 1 })
+  await broker.store.close()
+  await one.ask(requests.UPDATE_CONSUMER_OFFSET, { consumerGroup: 'CG', topic: 'orders', queueId: 0, commitOffset: 0 })
+  while (errors.length === 0) await sleep(5)
+  t.match(errors[0], { reason: /closed/ })
+  await Promise.all([broker.close().catch(() => {}), t.resolveMatch(waiting, { code: 1, remark: /closed/ })])
+})

@@ -64,3 +64,17 @@ t.test('the settings, as tools read them', async (t) => {
   ])
     t.ok(body.toString().split('\n').includes(name), name)
 })
+
+t.test('what asks for nothing gets nothing', async (t) => {
+  const { peer } = await started(t, { settings: { mappedFileSizeCommitLog: 16 << 20 } })
+  const one = await peer()
+  await send(one, { i: 'KEYS\u0001k1' })
+  t.match(await one.ask(requests.SEARCH_OFFSET_BY_TIMESTAMP, { topic: 'orders', queueId: -1, timestamp: 0 }), { answer: { offset: 0 } })
+  t.match(await one.ask(requests.GET_EARLIEST_MSG_STORETIME, { topic: 'orders', queueId: -1 }), { answer: { timestamp: -1 } })
+  const query = { topic: 'orders', key: 'k1', maxNum: 64, beginTimestamp: -5, endTimestamp: Number.MAX_SAFE_INTEGER }
+  t.equal(messagesIn((await one.ask(requests.QUERY_MESSAGE, query)).body).length, 1)
+  for (const more of [{ maxNum: 0 }, { key: '' }, { endTimestamp: -1 }])
+    t.match(await one.ask(requests.QUERY_MESSAGE, { ...query, ...more }), { code: 22 })
+  for (let i = 0; i < 4; i++) await send(one, { i: 'KEYS\u0001big' }, 'x'.repeat(3 << 20))
+  t.equal(messagesIn((await one.ask(requests.QUERY_MESSAGE, { ...query, key: 'big' })).body).length, 2, 'as many as a frame has room for')
+})

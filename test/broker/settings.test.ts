@@ -285,7 +285,7 @@ t.test('a value that is not allowed is refused with the setting, the value and w
     ['bindAddress', ' '],
     ['brokerName', ''],
     ['brokerIP1', ''],
-    ['brokerIP2', 'a b'],
+    ['a b'],
     ['brokerId', '-1'],
     ['brokerPermission', 8],
     ['defaultTopicQueueNums', 0],

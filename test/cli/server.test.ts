@@ -68,6 +68,7 @@ t.test('a broker with a file of settings: names that are none, and some without 
   writeFileSync(config, 'brokerRole=SLAVE\n')
   t.match(await run(['broker', '-c', config]), { code: 1, stderr: /INVALID_SETTING.*brokerRole/ })
   t.match(await run(['broker', '-D', 'x']), { code: 2 })
+  t.match(await run(['broker', '-Drocketmq.namesrv.addr=10.0.0.2:1', '-Dother=1', '-p']), { stdout: /^namesrvAddr=10\.0\.0\.2:1$/m })
 })
 
 t.test('a server whose broker can’t start ends, and leaves nothing; a file of settings counts, and the options before it', async (t) => {
