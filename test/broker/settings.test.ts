@@ -194,7 +194,8 @@ useTLS=false
 `)
 
 /** Settings that have no value until somebody gives them one. */
-const WITHOUT_DEFAULT = `brokerIP1 namesrvAddr rocketmqHome storePathCommitLog storePathDLedgerCommitLog readOnlyCommitLogStorePaths
+const WITHOUT_DEFAULT =
+  `brokerIP1 brokerIP2 namesrvAddr rocketmqHome storePathCommitLog storePathDLedgerCommitLog readOnlyCommitLogStorePaths
   haMasterAddress dLegerGroup dLegerPeers dLegerSelfId preferredLeaderId`.split(/\s+/)
 
 /** What is there besides 4.9.8: names of RocketMQ 5, and the one that 4.9.8 reads where it writes isEnableBatchPush. */

@@ -25,7 +25,8 @@ class Asking {
         Stage.equal("found by a key", List.of("body " + i), find(client, topic, "ключ-" + i, 32, begin, Long.MAX_VALUE));
         for (String id : List.of(sent.get(i).getMsgId(), sent.get(i).getOffsetMsgId())) {
           MessageExt message = client.viewMessage(topic, id);
-          Stage.equal("found by an id", List.of("body " + i, topic, "tag", sent.get(i).getQueueOffset()), List.of(Stage.text(message), message.getTopic(), message.getTags(), message.getQueueOffset()));
+          Stage.equal("found by an id", List.of("body " + i, topic, "tag"), List.of(Stage.text(message), message.getTopic(), message.getTags()));
+          Stage.equal("its queue offset", sent.get(i).getQueueOffset(), message.getQueueOffset());
         }
       }
       List<String> newest = find(client, topic, "common", 3, begin, Long.MAX_VALUE);
@@ -67,6 +68,7 @@ class Asking {
       long now = System.currentTimeMillis();
       Stage.await("the next millisecond", () -> System.currentTimeMillis() > now);
     }
+    stage.awaitCount(topic, 10);
     List<MessageExt> messages = stage.read(topic);
     for (MQAdmin client : List.of(producer, stage.reader())) {
       Stage.equal("bounds", List.of(0L, 10L), List.of(client.minOffset(queue), client.maxOffset(queue)));

@@ -68,14 +68,16 @@ public class Clients {
     Map<String, Object> line = new LinkedHashMap<>();
     line.put("scenario", name);
     try (Stage stage = new Stage(namesrv, prefix, name)) {
-      SCENARIOS.get(name).play(stage);
-      line.putAll(stage.facts);
-    } catch (Throwable e) {
-      StringWriter trace = new StringWriter();
-      e.printStackTrace(new PrintWriter(trace));
-      line.put("failed", trace.toString());
+      try {
+        SCENARIOS.get(name).play(stage);
+        line.putAll(stage.facts);
+      } catch (Throwable e) {
+        StringWriter trace = new StringWriter();
+        e.printStackTrace(new PrintWriter(trace));
+        line.put("failed", trace.toString());
+      }
+      print(line); // before the clients end: a failed one may not
     }
-    print(line);
     return !line.containsKey("failed");
   }
 

@@ -26,6 +26,7 @@ class Pulling {
     List<SendResult> sent = new ArrayList<>();
     for (int i = 0; i < 40; i++) sent.add(producer.send(Stage.message(topic, i % 2 == 0 ? "even" : "odd", "key" + i, "body " + i), queue));
     producer.send(Stage.message(topic, "BB", null, "a tag with the hash of another"), queues.get(1));
+    stage.awaitCount(topic, 41);
 
     DefaultMQPullConsumer consumer = new DefaultMQPullConsumer(stage.name("group"));
     consumer.setRegisterTopics(Set.of(topic));
@@ -70,9 +71,11 @@ class Pulling {
 
     consumer.sendMessageBack(first.getMsgFoundList().get(3), 1);
     String retry = "%RETRY%" + stage.name("group");
-    Stage.awaitEqual("messages that were sent back", 1L, () -> stage.count(retry));
+    stage.awaitCount(retry, 1);
     MessageExt back = stage.read(retry).get(0);
-    Stage.equal("what was sent back", List.of("body 3", topic, sent.get(3).getOffsetMsgId(), 1, 1), List.of(Stage.text(back), back.getProperty("RETRY_TOPIC"), back.getProperty("ORIGIN_MESSAGE_ID"), back.getReconsumeTimes(), back.getDelayTimeLevel()));
+    Stage.equal("what was sent back", "body 3", Stage.text(back));
+    Stage.equal("its origin", List.of(topic, sent.get(3).getOffsetMsgId()), List.of(back.getProperty("RETRY_TOPIC"), back.getProperty("ORIGIN_MESSAGE_ID")));
+    Stage.equal("its deliveries and delay level", List.of(1, 1), List.of(back.getReconsumeTimes(), back.getDelayTimeLevel()));
     stage.note("messages", stage.count(topic));
   }
 

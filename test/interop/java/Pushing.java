@@ -108,8 +108,9 @@ class Pushing {
     long second = (System.currentTimeMillis() / 1000 + 2) * 1000;
     Stage.await("the second", () -> System.currentTimeMillis() > second); // the nearest message is the one after it
     send(producer, topic, 20, 40);
+    int before = 40;
     for (ConsumeFromWhere where : List.of(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET, ConsumeFromWhere.CONSUME_FROM_LAST_OFFSET, ConsumeFromWhere.CONSUME_FROM_TIMESTAMP)) {
-      long before = stage.count(topic);
+      stage.awaitCount(topic, before);
       Inbox inbox = new Inbox();
       DefaultMQPushConsumer consumer = stage.consumer(where.name());
       consumer.setConsumeFromWhere(where);
@@ -125,6 +126,7 @@ class Pushing {
       long first = inbox.deliveries().get(0).message().getQueueOffset();
       Stage.equal("the number of deliveries", before + 1 - first, (long) inbox.size());
       stage.note(where.name(), first == before ? "after" : first);
+      before++;
     }
   }
 

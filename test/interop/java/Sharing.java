@@ -5,6 +5,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyContext;
@@ -112,6 +113,8 @@ class Sharing {
     stage.makeTopic(topic, 4);
     Inbox inbox = new Inbox();
     DefaultMQPushConsumer consumer = member(stage, topic, inbox);
+    Stage.awaitEqual("the queues before another consumer comes", 4, () -> Stage.queuesOf(consumer, topic).size());
+    stage.makeTopic(stage.name("others-may-come"), 1);
     Stage.awaitEqual("the queues beside another consumer", 2, () -> Stage.queuesOf(consumer, topic).size());
     DefaultMQProducer producer = stage.producer();
     TreeSet<String> sent = new TreeSet<>(Pushing.send(producer, topic, 0, 40));
@@ -123,7 +126,7 @@ class Sharing {
   /** Joins the group of `takeover`, says when it is given a message, and does not end with it. */
   static void hang(Stage stage) throws Exception {
     String topic = stage.nameIn("takeover", "topic");
-    stage.awaitRoute(topic);
+    stage.awaitRoute(stage.nameIn("takeover", "others-may-come"));
     DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(stage.nameIn("takeover", "group"));
     consumer.subscribe(topic, "*");
     consumer.registerMessageListener(new Inbox((delivery, context) -> {
@@ -142,24 +145,23 @@ class Sharing {
     }
   }
 
-  /** Each queue in its order and one at a time, over a failure and the end of one of two consumers. */
+  /** Each queue in its order and one at a time, over a failure, while a second consumer comes, and when the first leaves. */
   static void orderly(Stage stage) throws Exception {
     String topic = stage.name("topic");
     stage.makeTopic(topic, 4);
     Order order = new Order();
     List<DefaultMQPushConsumer> consumers = new ArrayList<>();
-    for (int i = 0; i < 2; i++) {
-      DefaultMQPushConsumer consumer = stage.consumer("group");
-      consumer.subscribe(topic, "*");
-      consumer.setAwaitTerminationMillisWhenShutdown(10_000);
-      consumer.registerMessageListener(order);
-      consumers.add(stage.start(consumer));
-    }
-    awaitShares(stage, topic, consumers, List.of(2, 2));
+    consumers.add(orderlyMember(stage, topic, order));
+    awaitShares(stage, topic, consumers, List.of(4));
     DefaultMQProducer producer = stage.producer();
     List<MessageQueue> queues = stage.queues(topic);
     sendNumbers(producer, queues, 0, 25);
+    Stage.awaitEqual("the queues with a message that is held", 4, order.held::size);
+    consumers.add(orderlyMember(stage, topic, order));
+    Stage.await("an attempt to give a queue up that is being consumed", () -> triedInVain(consumers.get(0)));
+    order.release.countDown();
     order.awaitNext(queues, 25);
+    awaitShares(stage, topic, consumers, List.of(2, 2));
     sendNumbers(producer, queues, 25, 50);
     consumers.remove(0).shutdown();
     awaitShares(stage, topic, consumers, List.of(4));
@@ -168,6 +170,18 @@ class Sharing {
     stage.note("messages", stage.count(topic));
     stage.note("failures", order.failed.size());
     stage.note("repeated", order.repeated.get());
+  }
+
+  private static DefaultMQPushConsumer orderlyMember(Stage stage, String topic, Order order) throws Exception {
+    DefaultMQPushConsumer consumer = stage.consumer("group");
+    consumer.subscribe(topic, "*");
+    consumer.setAwaitTerminationMillisWhenShutdown(10_000);
+    consumer.registerMessageListener(order);
+    return stage.start(consumer);
+  }
+
+  private static boolean triedInVain(DefaultMQPushConsumer consumer) {
+    return consumer.getDefaultMQPushConsumerImpl().getRebalanceImpl().getProcessQueueTable().values().stream().anyMatch(queue -> queue.getTryUnlockTimes() > 0);
   }
 
   private static void sendNumbers(DefaultMQProducer producer, List<MessageQueue> queues, int from, int to) throws Exception {
@@ -179,6 +193,9 @@ class Sharing {
   /** Numbers of a queue may come again from an earlier one on, when its consumer changes, but none before its turn. */
   private static class Order implements MessageListenerOrderly {
     final ConcurrentLinkedQueue<String> troubles = new ConcurrentLinkedQueue<>();
+    /** Queues whose number 5 was held until the release, and whose number 10 failed once. */
+    final Set<Integer> held = ConcurrentHashMap.newKeySet();
+    final CountDownLatch release = new CountDownLatch(1);
     final Set<Integer> failed = ConcurrentHashMap.newKeySet();
     final AtomicInteger repeated = new AtomicInteger();
     private final Set<Integer> busy = ConcurrentHashMap.newKeySet();
@@ -194,13 +211,16 @@ class Sharing {
         int turn = next.getOrDefault(queue, 0);
         if (number > turn) troubles.add("in queue " + queue + " came " + number + " when it was the turn of " + turn);
         if (number < turn) repeated.incrementAndGet();
+        if (number == 5 && held.add(queue)) release.await();
         if (number == 10 && failed.add(queue)) {
           context.setSuspendCurrentQueueTimeMillis(100);
           return ConsumeOrderlyStatus.SUSPEND_CURRENT_QUEUE_A_MOMENT;
         }
-        sleep(2);
+        Thread.sleep(2);
         next.put(queue, number + 1);
         return ConsumeOrderlyStatus.SUCCESS;
+      } catch (InterruptedException e) {
+        throw new IllegalStateException(e);
       } finally {
         busy.remove(queue);
       }

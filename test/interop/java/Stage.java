@@ -8,7 +8,9 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedDeque;
+import org.apache.rocketmq.client.ClientConfig;
 import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
@@ -26,6 +28,8 @@ import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 
 /** Where one scenario plays: names of its own, clients that shut down when it ends, checks, and the facts it notes. */
 class Stage implements AutoCloseable {
+  /** Of requests, by default 3 seconds, which a busy machine needs at times. */
+  private static final int TIMEOUT_MS = 20_000;
   private static final long PATIENCE_NANOS = 60_000_000_000L;
 
   final Map<String, Object> facts = new LinkedHashMap<>();
@@ -56,8 +60,8 @@ class Stage implements AutoCloseable {
   }
 
   DefaultMQProducer start(DefaultMQProducer producer) throws MQClientException {
-    producer.setNamesrvAddr(namesrv);
-    producer.setSendMsgTimeout(10_000);
+    producer.setSendMsgTimeout(TIMEOUT_MS);
+    prepare(producer);
     producer.start();
     ends.push(producer::shutdown);
     return producer;
@@ -71,33 +75,37 @@ class Stage implements AutoCloseable {
   }
 
   DefaultMQPushConsumer start(DefaultMQPushConsumer consumer) throws MQClientException {
-    consumer.setNamesrvAddr(namesrv);
+    prepare(consumer);
     consumer.start();
     ends.push(consumer::shutdown);
     return consumer;
   }
 
   DefaultMQPullConsumer start(DefaultMQPullConsumer consumer) throws MQClientException {
-    consumer.setNamesrvAddr(namesrv);
+    prepare(consumer);
     consumer.start();
     ends.push(consumer::shutdown);
     return consumer;
   }
 
   DefaultLitePullConsumer start(DefaultLitePullConsumer consumer) throws MQClientException {
-    consumer.setNamesrvAddr(namesrv);
+    prepare(consumer);
     consumer.start();
     ends.push(consumer::shutdown);
     return consumer;
   }
 
+  private void prepare(ClientConfig client) {
+    client.setNamesrvAddr(namesrv);
+    client.setMqClientApiTimeout(TIMEOUT_MS);
+  }
+
   /** Shuts all clients down, at the same time: each may take seconds. */
   @Override
-  public void close() throws InterruptedException {
-    List<Thread> threads = new ArrayList<>();
-    for (Runnable end; (end = ends.poll()) != null; ) threads.add(new Thread(end));
-    for (Thread thread : threads) thread.start();
-    for (Thread thread : threads) thread.join();
+  public void close() {
+    List<CompletableFuture<Void>> ending = new ArrayList<>();
+    for (Runnable end; (end = ends.poll()) != null; ) ending.add(CompletableFuture.runAsync(end, task -> new Thread(task).start()));
+    for (CompletableFuture<Void> end : ending) end.join();
   }
 
   void makeTopic(String topic, int queues) throws Exception {
@@ -121,7 +129,7 @@ class Stage implements AutoCloseable {
   private DefaultMQAdminExt admin() throws MQClientException {
     if (admin == null) {
       admin = new DefaultMQAdminExt();
-      admin.setNamesrvAddr(namesrv);
+      prepare(admin);
       admin.setInstanceName(name("admin"));
       admin.start();
       ends.push(admin::shutdown);
@@ -144,6 +152,11 @@ class Stage implements AutoCloseable {
     long count = 0;
     for (MessageQueue queue : queues(topic)) count += reader().maxOffset(queue);
     return count;
+  }
+
+  /** A message may be in the log for a moment before it is in its queue. */
+  void awaitCount(String topic, int count) throws Exception {
+    awaitEqual("the number of messages of " + topic, (long) count, () -> count(topic));
   }
 
   /** Every message of the topic, queue by queue, as it is pulled. */
