@@ -5,7 +5,7 @@
     {
       "target_name": "millrace",
       "sources": ["<!@(node -p \"['core', 'wire', 'napi'].flatMap((part) => fs.readdirSync('native/' + part).filter((name) => name.endsWith('.cc')).sort().map((name) => 'native/' + part + '/' + name)).join(' ')\")"],
-      "include_dirs": ["native/core", "<!(node -p \"require('node-addon-api').include_dir\")"],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS"],
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
       "cflags_cc": ["-std=c++20", "-O3", "-Wall", "-Wextra", "-fvisibility=hidden", "-fvisibility-inlines-hidden"],

@@ -32,7 +32,9 @@ function findZig() {
   return program
 }
 
-const all = ['native/core', 'native/wire', 'native/test', 'native/napi'].flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
+const all = ['native/core', 'native/wire', 'native/test', 'native/napi'].flatMap((folder) =>
+  readdirSync(folder).map((name) => join(folder, name)),
+)
 const files = process.argv.length > 2 ? process.argv.slice(2) : all.filter((name) => name.endsWith('.cc')).sort()
 const includes = [join(findNodeDir(), 'include/node'), createRequire(import.meta.url)('node-addon-api').include_dir]
 const flags = [

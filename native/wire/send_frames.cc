@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cstring>
 
-#include "bytes.h"
+#include "../core/bytes.h"
 
 namespace millrace::wire {
 

@@ -11,8 +11,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "../core/store.h"
 #include "send_request.h"
-#include "store.h"
 
 namespace millrace::wire {
 

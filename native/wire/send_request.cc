@@ -3,7 +3,7 @@
 #include <charconv>
 #include <cstring>
 
-#include "bytes.h"
+#include "../core/bytes.h"
 
 namespace millrace::wire {
 
