@@ -13,8 +13,11 @@ import { exitCode } from '../support/exit-code.js'
 
 export type Release = '4.9.7' | '5.3.3'
 
+/** 4.3.0 has the programs of ./java/client-4.3.0 alone. */
+export type AnyRelease = Release | '4.3.0'
+
 /** The client that goes with a release; that of 4.9.7 was never published. */
-const clients: Record<Release, string> = { '4.9.7': '4.9.8', '5.3.3': '5.3.3' }
+const clients: Record<AnyRelease, string> = { '4.3.0': '4.3.0', '4.9.7': '4.9.8', '5.3.3': '5.3.3' }
 
 /** Programs and pom.xml stay where they are when the tests are compiled elsewhere. */
 const sources = join(dirname(createRequire(import.meta.url).resolve('millrace/package.json')), 'test', 'interop', 'java')
@@ -33,7 +36,7 @@ const jvmOptions = [
 ]
 
 export interface JavaOptions extends SpawnOptions {
-  release?: Release
+  release?: AnyRelease
   /** Size of the heap as -Xmx takes it; default 512m. */
   heap?: string
   /** More options of the JVM, system properties for instance. */
@@ -54,6 +57,7 @@ export async function startJava(
     `-Dpeer.logs=${logs}`,
     `-Duser.home=${logs}`,
     `-Drocketmq.client.logRoot=${logs}`,
+    '-Drocketmq.client.logLevel=WARN',
     `-Dlogback.configurationFile=${join(sources, 'logback.xml')}`,
     ...jvm,
     '-cp',
@@ -94,9 +98,9 @@ interface Prepared {
   readonly home: string
 }
 
-const prepared = new Map<Release, Promise<Prepared>>()
+const prepared = new Map<AnyRelease, Promise<Prepared>>()
 
-function prepare(release: Release): Promise<Prepared> {
+function prepare(release: AnyRelease): Promise<Prepared> {
   let preparing = prepared.get(release)
   if (!preparing) {
     preparing = fetchAndCompile(release)
@@ -105,7 +109,7 @@ function prepare(release: Release): Promise<Prepared> {
   return preparing
 }
 
-async function fetchAndCompile(release: Release): Promise<Prepared> {
+async function fetchAndCompile(release: AnyRelease): Promise<Prepared> {
   const pom = join(sources, 'pom.xml')
   const libraries = await once(`lib-${release}-${hash(await readFile(pom))}`, (dir) =>
     tool('mvn', [
@@ -120,10 +124,11 @@ async function fetchAndCompile(release: Release): Promise<Prepared> {
       `-DoutputDirectory=${dir}`,
     ]),
   )
-  const programs = (await readdir(sources))
+  const folder = release === '4.3.0' ? join(sources, 'client-4.3.0') : sources
+  const programs = (await readdir(folder))
     .filter((name) => name.endsWith('.java'))
     .sort()
-    .map((name) => join(sources, name))
+    .map((name) => join(folder, name))
   const texts = await Promise.all(programs.map((program) => readFile(program)))
   const classes = await once(`classes-${release}-${hash(...texts)}`, (dir) =>
     tool('javac', ['-nowarn', '-encoding', 'UTF-8', '-d', dir, '-cp', join(libraries, '*'), ...programs]),

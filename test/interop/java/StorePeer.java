@@ -1,12 +1,6 @@
-import com.alibaba.fastjson.JSON;
 import com.alibaba.fastjson.JSONArray;
 import com.alibaba.fastjson.JSONObject;
-import com.alibaba.fastjson.serializer.SerializerFeature;
-import java.io.BufferedReader;
 import java.io.File;
-import java.io.InputStreamReader;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -16,8 +10,7 @@ import org.apache.rocketmq.store.DefaultMessageStore;
 import org.apache.rocketmq.store.PutMessageResult;
 
 /**
- * A Java message store under remote control: one JSON request a line on standard input, one JSON answer a line on standard output,
- * {"answer": …} or {"error": text}. At most one store is open at a time.
+ * A Java message store under remote control, see Lines. At most one store is open at a time.
  *
  * open {dir, settings}          load and start; answers {loaded, cleanBefore, minOffset, maxOffset}
  * start {dir}                   start without loading: takes the lock before all else, and keeps it until the process ends
@@ -28,31 +21,10 @@ import org.apache.rocketmq.store.PutMessageResult;
  * check {dir, settings, queries}   load alone, tell records (in brief), queues and answers, and destroy the directory: give it a copy
  */
 public class StorePeer {
-  private static final PrintStream ANSWERS = System.out;
   private static DefaultMessageStore store;
 
   public static void main(String[] args) throws Exception {
-    System.setOut(System.err); // whatever else prints must not stand between the answers
-    BufferedReader requests = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-    for (String line; (line = requests.readLine()) != null; ) {
-      JSONObject request = JSON.parseObject(line);
-      try {
-        answer("answer", carryOut(request));
-      } catch (Throwable e) {
-        e.printStackTrace();
-        answer("error", e.toString());
-      }
-    }
-    Runtime.getRuntime().halt(0); // the store's threads would keep the process
-  }
-
-  private static void answer(String kind, Object value) {
-    Map<String, Object> answer = new LinkedHashMap<>();
-    answer.put(kind, value);
-    byte[] line = JSON.toJSONBytes(answer, SerializerFeature.DisableCircularReferenceDetect, SerializerFeature.WriteMapNullValue);
-    ANSWERS.write(line, 0, line.length);
-    ANSWERS.write('\n');
-    ANSWERS.flush();
+    Lines.serve(StorePeer::carryOut);
   }
 
   private static Object carryOut(JSONObject request) throws Exception {
@@ -147,7 +119,7 @@ public class StorePeer {
       message.put("keys", "j" + number);
       Map<String, Object> outcome = outcome(store.putMessage(Messages.toPut(message)));
       outcome.put("number", number);
-      answer("answer", outcome);
+      Lines.answer("answer", outcome);
       if (number == from && haltAfterMs > 0) haltLater(haltAfterMs);
     }
   }
