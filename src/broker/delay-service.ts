@@ -2,6 +2,7 @@
  * Delivers delayed messages when their time has come: RocketMQ's ScheduleMessageService. Each level is a queue of SCHEDULE_TOPIC_XXXX, in which the units
  * hold the times; how far each has been delivered is kept in `config/delayOffset.json`. What a crash has it forget is delivered again.
  */
+import { StoreError } from '../errors.js'
 import { parseDelayLevels } from '../format/delay-level.js'
 import { SCHEDULE_TOPIC } from '../format/tag-code.js'
 import { entriesOf, numberOf, objectOf } from '../protocol/bodies/values.js'
@@ -13,6 +14,8 @@ import type { Inbox } from './inbox.js'
 import { SavedFile } from './saved-file.js'
 
 const FILE = 'delayOffset.json'
+/** Of sysFlag: the store sets them by the hosts that it is given. */
+const HOST_BITS = 0x30
 /** So many of a level are under way at once. */
 const AT_ONCE = 512
 /** So often a level is looked at in any case: others may append to its queue, and timers may be late. */
@@ -169,8 +172,28 @@ export class DelayService {
     const message = await this.#options.store.messageAt(logOffset)
     // One that retention has taken has nothing left to deliver.
     const delivery = message === undefined ? undefined : due(message)
-    if (delivery !== undefined) await this.#options.inbox.deliver(delivery)
+    if (delivery === undefined) return
+    const { inbox, onTrouble } = this.#options
+    try {
+      await inbox.deliver(delivery).catch((error) => inbox.deliver(withoutMark(delivery, error)))
+    } catch (error) {
+      if (!isIllegal(error)) throw error
+      // No later try would do better, and those behind it would wait for ever.
+      onTrouble(`the message at ${logOffset} can't be delivered, and is passed over: ${(error as Error).message}`)
+    }
   }
+}
+
+function isIllegal(error: unknown): boolean {
+  const codes: readonly string[] = ['MESSAGE_ILLEGAL', 'PROPERTIES_SIZE_EXCEEDED', 'INVALID_ARGUMENT']
+  return error instanceof StoreError && codes.includes(error.code)
+}
+
+/** The mark of a delivery may be what makes the properties too long. Throws the error where it is another one. */
+function withoutMark(delivery: MessageInput, error: unknown): MessageInput {
+  if (!isIllegal(error)) throw error
+  const { WAIT, ...properties } = delivery.properties ?? {}
+  return { ...delivery, properties }
 }
 
 /** The message as it was meant; undefined for one that does not say where it belongs. */
@@ -186,5 +209,3 @@ function due(message: Message): MessageInput | undefined {
     ...{ bornTimestamp: message.bornTimestamp, bornHost: message.bornHost },
   }
 }
-
-const HOST_BITS = 0x30

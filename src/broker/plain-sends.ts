@@ -31,7 +31,7 @@ export class PlainSends {
   readonly #options: PlainSendsOptions
   readonly #frames: SendFrames
   readonly #hosts = new WeakMap<Connection, Uint8Array>()
-  /** Runs of answers that wait for the disk. */
+  /** Sends that wait for the disk. */
   #waiting = 0
   #taken = 0
 
@@ -81,18 +81,20 @@ export class PlainSends {
     return taken.bytes
   }
 
-  #answer({ answers, status }: TakenFrames, connection: Connection): void {
+  #answer({ answers, status, frames }: TakenFrames, connection: Connection): void {
     if (status === undefined) {
       if (answers !== undefined) connection.write(answers)
       return
     }
-    this.#waiting++
+    this.#waiting += frames
     status.then(
       (settled) => {
-        this.#waiting--
+        this.#waiting -= frames
         if (answers !== undefined) connection.write(settled === 'PUT_OK' ? answers : withStatus(answers, settled))
       },
-      () => this.#waiting--, // what is not answered is sent again
+      () => {
+        this.#waiting -= frames // what is not answered is sent again
+      },
     )
   }
 

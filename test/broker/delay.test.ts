@@ -98,3 +98,32 @@ t.test('what can’t be delivered now is tried again; what belongs nowhere, or i
   again.start()
   await again.stop()
 })
+
+t.test(
+  'a message whose properties have no room for a mark is delivered without; one that no store takes stops nobody behind it',
+  async (t) => {
+    const { broker, peer } = await started(t)
+    const one = await peer()
+    // All but the x take 62 bytes, with REAL_TOPIC, REAL_QID and the cluster; the mark takes 11 more.
+    const long = `DELAY\u00011\u0002a\u0001${'x'.repeat(32_767 - 62)}`
+    t.match(await send(one, { i: long }), { code: 0 })
+    t.match(await send(one, { i: `${long}x` }), { code: 13 })
+    await broker.store.append({
+      topic: 'SCHEDULE_TOPIC_XXXX',
+      queueId: 0,
+      body: 'x',
+      properties: { DELAY: '1', REAL_TOPIC: 'orders', REAL_QID: 'x' },
+    })
+    await broker.store.append({
+      topic: 'SCHEDULE_TOPIC_XXXX',
+      queueId: 0,
+      body: 'x',
+      properties: { DELAY: '1', REAL_TOPIC: 'no name', REAL_QID: '0' },
+    })
+    await send(one, { i: 'DELAY\u00011' }, 'last')
+    while (broker.store.bounds('orders', 0).maxOffset < 2) await sleep(20)
+    const [first, last] = messagesIn((await pull(one)).body)
+    t.equal(first?.properties.WAIT, undefined)
+    t.equal(last?.body.toString(), 'last')
+  },
+)

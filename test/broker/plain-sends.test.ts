@@ -92,13 +92,7 @@ t.test('refusals come in the words of the handlers, in the middle of others', as
   const { broker } = await started(t, { settings: { maxMessageSize: 1000 } })
   const one = await peerOf(t, broker.address)
   await send(one)
-  for (const fields of [
-    { e: 4 },
-    { b: 'ö' },
-    { i: `a\u0001${'x'.repeat(32767)}` },
-    { i: 'TRAN_MSG\u0001true' },
-    { i: 'DELAY\u00013' },
-  ])
+  for (const fields of [{ e: 4 }, { b: 'ö' }, { i: `a\u0001${'x'.repeat(32767)}` }, { i: 'TRAN_MSG\u0001true' }, { i: 'DELAY\u00013' }])
     t.same(...((await both(one, fields, Buffer.from('x'))) as [unknown, unknown]))
   t.same(...((await both(one, {}, Buffer.alloc(1001))) as [unknown, unknown]))
   const answers = await Promise.all([
