@@ -77,7 +77,8 @@ for (const name of conversationNames().filter((name) => !OTHERS.test(name)))
       if (isResponse(command)) continue
       const answered = one.send(command)
       if (reply === undefined) continue
-      const answer = await Promise.race([answered, new Promise<undefined>((resolve) => setTimeout(resolve, PATIENCE_MS, undefined))])
+      const patience = new Promise<undefined>((resolve) => setTimeout(resolve, PATIENCE_MS, undefined))
+      const answer = await (frame.request === 11 ? Promise.race([answered, patience]) : answered)
       if (isOther(frame, reply)) continue
       if (
         frame.request === 11 &&
