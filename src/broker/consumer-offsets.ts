@@ -45,6 +45,12 @@ export class ConsumerOffsets {
     this.#changed = true
   }
 
+  /** Groups that have been in a topic. */
+  groupsOf(topic: string): string[] {
+    const begin = `${topic}@`
+    return [...this.#table.keys()].filter((key) => key.startsWith(begin)).map((key) => key.slice(begin.length))
+  }
+
   forgetGroup(group: string): void {
     for (const key of this.#table.keys()) {
       if (!key.endsWith(`@${group}`)) continue

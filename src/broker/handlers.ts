@@ -5,6 +5,7 @@ import type { Connection } from '../remoting/connection.js'
 import type { Answer, LaterAnswer } from '../remoting/remoting-server.js'
 import type { BrokerContext } from './context.js'
 import { brokerConfig } from './handlers/broker-config.js'
+import { allProducers, consumerConnections, consumersOfTopic, producerConnections, topicStats } from './handlers/clients.js'
 import { consumerList } from './handlers/consumer-list.js'
 import { allConsumerOffsets, allDelayOffsets, queryConsumerOffset, updateConsumerOffset } from './handlers/consumer-offsets.js'
 import { queryMessages, viewMessage } from './handlers/find-messages.js'
@@ -43,6 +44,11 @@ export function handlersOf({ vip = false } = {}): [{ readonly code: number }, Br
     [requests.UNREGISTER_CLIENT, unregisterClient],
     [requests.CHECK_CLIENT_CONFIG, checkClientConfig],
     [requests.GET_CONSUMER_LIST_BY_GROUP, consumerList],
+    [requests.GET_CONSUMER_CONNECTION_LIST, consumerConnections],
+    [requests.GET_PRODUCER_CONNECTION_LIST, producerConnections],
+    [requests.GET_ALL_PRODUCER_INFO, allProducers],
+    [requests.QUERY_TOPIC_CONSUME_BY_WHO, consumersOfTopic],
+    [requests.GET_TOPIC_STATS_INFO, topicStats],
     [requests.LOCK_BATCH_MQ, lockQueues],
     [requests.UNLOCK_BATCH_MQ, unlockQueues],
     [requests.UPDATE_AND_CREATE_TOPIC, updateTopic],

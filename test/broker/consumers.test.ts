@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { readConsumerIds } from '#src/protocol/bodies/clients.js'
-import { readLockedQueues, writeQueueLockRequest } from '#src/protocol/bodies/message-queue.js'
+import { readConsumerConnections, readConsumerIds, readGroupList, readProducerConnections } from '#src/protocol/bodies/clients.js'
+import { readLockedQueues, readTopicStats, writeQueueLockRequest } from '#src/protocol/bodies/message-queue.js'
 import { parseFastjson } from '#src/protocol/fastjson.js'
 import * as requests from '#src/protocol/requests/broker.js'
 import type { RemotingPeer } from '../support/remoting.js'
@@ -230,4 +230,44 @@ t.test('a group that may not be made has members all the same; SQL92 is refused 
   t.notMatch((await one.ask(requests.GET_ALL_TOPIC_CONFIG, {})).body.toString(), /"TBW102":/)
   t.match(await send(one, { b: 'x', c: 'DefaultCluster' }), { code: 17 }, 'no topic is a template')
   t.equal(broker.statistics.connections, 1)
+})
+
+t.test('who consumes and produces, as tools list them', async (t) => {
+  const { broker, peer } = await started(t)
+  const one = await peer()
+  await send(one)
+  t.match(await one.ask(requests.GET_CONSUMER_CONNECTION_LIST, { consumerGroup: 'CG' }), {
+    code: 206,
+    remark: 'the consumer group[CG] not online',
+    fields: undefined,
+  })
+  t.match(await one.ask(requests.GET_PRODUCER_CONNECTION_LIST, { producerGroup: 'PG' }), {
+    code: 1,
+    remark: 'the producer group[PG] not exist',
+  })
+  await heartbeat(one, 'c1', 'CG', [subscribe('orders', 'paid', 7)])
+  const connection = { clientId: 'c1', clientAddr: /^127\.0\.0\.1:\d+$/, language: 'JAVA', version: 409 }
+  const consumers = readConsumerConnections((await one.ask(requests.GET_CONSUMER_CONNECTION_LIST, { consumerGroup: 'CG' })).body)
+  t.match(consumers, {
+    connectionSet: [connection],
+    consumeType: 'CONSUME_PASSIVELY',
+    messageModel: 'CLUSTERING',
+    consumeFromWhere: 'CONSUME_FROM_LAST_OFFSET',
+  })
+  t.match([...consumers.subscriptionTable], [['orders', { subString: 'paid', subVersion: 7 }]])
+  const producers = await one.ask(requests.GET_PRODUCER_CONNECTION_LIST, { producerGroup: 'CLIENT_INNER_PRODUCER' })
+  t.match(readProducerConnections(producers.body), { connectionSet: [connection] })
+  t.match(
+    (await one.ask(requests.GET_ALL_PRODUCER_INFO, {})).body.toString(),
+    /^\{"data":\{"CLIENT_INNER_PRODUCER":\[\{"clientId":"c1","language":"JAVA","lastUpdateTimestamp":\d+,"remoteIP":"\/127\.0\.0\.1:\d+","version":409\}\]\}\}$/,
+  )
+  await one.ask(requests.UPDATE_CONSUMER_OFFSET, { consumerGroup: 'other', topic: 'orders', queueId: 0, commitOffset: 1 })
+  t.same(readGroupList((await one.ask(requests.QUERY_TOPIC_CONSUME_BY_WHO, { topic: 'orders' })).body).sort(), ['CG', 'other'])
+  t.match(await one.ask(requests.GET_TOPIC_STATS_INFO, { topic: 'none' }), { code: 17, remark: 'topic[none] not exist' })
+  const stats = [...readTopicStats((await one.ask(requests.GET_TOPIC_STATS_INFO, { topic: 'orders' })).body)]
+  t.match(stats[0], [
+    { brokerName: 'broker-a', topic: 'orders', queueId: 0 },
+    { minOffset: 0, maxOffset: 1, lastUpdateTimestamp: (await broker.store.timeSpan())?.latest },
+  ])
+  t.match(stats[3], [{ queueId: 3 }, { minOffset: 0, maxOffset: 0, lastUpdateTimestamp: 0 }])
 })

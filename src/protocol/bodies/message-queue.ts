@@ -1,7 +1,7 @@
 /** A queue as bodies name it, and locks on queues. */
 import type { FastjsonValue } from '../fastjson.js'
 import { writeFastjson } from '../fastjson.js'
-import { bodyValue, listOf, neededBody, numberOf, objectOf, textOf } from './values.js'
+import { bodyValue, entriesOf, listOf, neededBody, numberOf, objectOf, textOf } from './values.js'
 
 export interface MessageQueue {
   readonly topic: string
@@ -37,4 +37,26 @@ export function readLockedQueues(body: Uint8Array): MessageQueue[] {
 export function messageQueueOf(given: FastjsonValue): MessageQueue {
   const { topic, brokerName, queueId } = objectOf(given)
   return { topic: textOf(topic), brokerName: textOf(brokerName), queueId: numberOf(queueId, 0) }
+}
+
+/** Where a queue begins and ends, and when it was last written to. */
+export interface QueueBounds {
+  readonly minOffset: number
+  readonly maxOffset: number
+  /** Unix milliseconds of the last message; 0 without one. */
+  readonly lastUpdateTimestamp: number
+}
+
+export function writeTopicStats(offsetTable: ReadonlyMap<MessageQueue, QueueBounds>): Buffer {
+  return Buffer.from(writeFastjson({ offsetTable }))
+}
+
+export function readTopicStats(body: Uint8Array): Map<MessageQueue, QueueBounds> {
+  return new Map(
+    entriesOf(objectOf(bodyValue(body)).offsetTable).map(([queue, given]) => {
+      const { minOffset, maxOffset, lastUpdateTimestamp } = objectOf(given)
+      const bounds = { minOffset: numberOf(minOffset, 0), maxOffset: numberOf(maxOffset, 0) }
+      return [messageQueueOf(queue), { ...bounds, lastUpdateTimestamp: numberOf(lastUpdateTimestamp, 0) }]
+    }),
+  )
 }

@@ -159,5 +159,11 @@ export const DELETE_SUBSCRIPTIONGROUP = request(207, 'DELETE_SUBSCRIPTIONGROUP',
   removeOffset: optional(bool),
   cleanOffset: optional(bool),
 })
+/** The answers' bodies: bodies/clients.ts and bodies/message-queue.ts. */
+export const GET_TOPIC_STATS_INFO = request(202, 'GET_TOPIC_STATS_INFO', { topic: text })
+export const GET_CONSUMER_CONNECTION_LIST = request(203, 'GET_CONSUMER_CONNECTION_LIST', { consumerGroup: text })
+export const GET_PRODUCER_CONNECTION_LIST = request(204, 'GET_PRODUCER_CONNECTION_LIST', { producerGroup: text })
+export const QUERY_TOPIC_CONSUME_BY_WHO = request(300, 'QUERY_TOPIC_CONSUME_BY_WHO', { topic: text })
+export const GET_ALL_PRODUCER_INFO = request(328, 'GET_ALL_PRODUCER_INFO', {})
 export const DELETE_TOPIC_IN_BROKER = request(215, 'DELETE_TOPIC_IN_BROKER', { topic: text })
 export const GET_SYSTEM_TOPIC_LIST_FROM_BROKER = request(305, 'GET_SYSTEM_TOPIC_LIST_FROM_BROKER', {})
