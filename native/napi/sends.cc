@@ -1,4 +1,7 @@
 // Plain sends: frames as they come from a socket are appended and answered in one crossing.
+#include <sys/socket.h>
+
+#include "../core/platform.h"
 #include "../wire/send_frames.h"
 #include "exports.h"
 
@@ -27,15 +30,25 @@ bool ReadHost(const uint8_t* bytes, size_t count, Host* host) {
   return true;
 }
 
-// take(bytes, bornHost, numbers) → the answers, or undefined where there are none
+// As much of the answers as the socket takes at once. What is left, errors included, is left to Node.
+size_t SendNow(int fd, const std::string& answers) {
+  if (fd < 0 || answers.empty()) return 0;
+  const ssize_t sent = send(fd, answers.data(), answers.size(), platform::kSendFlags);
+  return sent < 0 ? 0 : static_cast<size_t>(sent);
+}
+
+// take(bytes, bornHost, numbers, fd) → the answers, or undefined where there are none. Where nothing is waited for,
+// `fd`
+// (-1: none) is the socket's that they belong to, with nothing queued, and what it has taken is not given back.
 napi_value Take(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   auto* const sends = static_cast<Sends*>(arguments.data());
   uint8_t *bytes = nullptr, *born = nullptr, *out = nullptr;
   size_t count = 0, born_count = 0, out_bytes = 0;
   Host born_host;
+  int64_t fd = -1;
   if (!arguments.Bytes(0, &bytes, &count) || !arguments.Bytes(1, &born, &born_count) ||
-      !ReadHost(born, born_count, &born_host) || !arguments.Bytes(2, &out, &out_bytes) ||
+      !ReadHost(born, born_count, &born_host) || !arguments.Bytes(2, &out, &out_bytes) || !arguments.Integer(3, &fd) ||
       out_bytes < (kTakenNumbers + 4 * kMostPairs) * sizeof(double))
     return ThrowArgument(env, "take takes bytes, a host's 8 or 20 bytes, and numbers");
   SendFrames::Taken& taken = sends->taken;
@@ -59,7 +72,8 @@ napi_value Take(napi_env env, napi_callback_info info) {
     *number++ = arrival.topic;
     *number++ = arrival.queue_id;
   }
-  return taken.answers.empty() ? nullptr : Copy(env, taken.answers.data(), taken.answers.size());
+  const size_t sent = SendNow(static_cast<int>(fd), taken.answers);
+  return taken.answers.size() == sent ? nullptr : Copy(env, taken.answers.data() + sent, taken.answers.size() - sent);
 }
 
 // setTopic(topic, number, queues)

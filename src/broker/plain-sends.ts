@@ -69,7 +69,7 @@ export class PlainSends {
       (settings.brokerPermission & PERM_WRITE) !== 0 &&
       !waitedTooLong(this.#options, connection)
     if (!mayTake) return 0
-    const taken = this.#frames.take(bytes, this.#hostOf(connection))
+    const taken = this.#frames.take(bytes, this.#hostOf(connection), connection.idleDescriptor)
     if (taken.bytes === 0) return 0
     this.#taken += taken.frames
     this.#answer(taken, connection)

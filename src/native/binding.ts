@@ -122,7 +122,7 @@ export type NativeAppend = (body?: Uint8Array) => void
 
 /** Takes frames of plain sends; the order of `numbers` stands in native/napi/sends.cc. */
 export interface NativeSends {
-  take(bytes: Uint8Array, bornHost: Uint8Array, numbers: Float64Array): Buffer | undefined
+  take(bytes: Uint8Array, bornHost: Uint8Array, numbers: Float64Array, fd: number): Buffer | undefined
   setTopic(topic: string, number: number, queues: number): void
 }
 

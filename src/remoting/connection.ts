@@ -65,6 +65,13 @@ export class Connection {
     return performance.now() - this.#heardMs
   }
 
+  /** The socket's descriptor, for somebody who sends something at once; -1 where something else would come after it that was written before. */
+  get idleDescriptor(): number {
+    const handle = (this.#socket as unknown as { _handle?: { fd?: number; writeQueueSize?: number } | null })._handle
+    const idle = this.#outside === 0 && !this.#corked && this.#socket.writableLength === 0 && !this.#closed && handle?.writeQueueSize === 0
+    return idle ? (handle.fd ?? -1) : -1
+  }
+
   get closed(): boolean {
     return this.#closed
   }

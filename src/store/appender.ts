@@ -145,9 +145,13 @@ export class Appender {
     } while (this.#gathered.count > 0)
   }
 
-  /** Of all records below a log offset, which were appended past this appender; undefined where nothing more is waited for. */
-  acknowledged(logOffset: number): Promise<AppendStatus> | undefined {
-    if (!this.#acknowledgements.wanted) return undefined
+  /** Whether an append waits for more than its record's being there. */
+  get waits(): boolean {
+    return this.#acknowledgements.wanted
+  }
+
+  /** Of all records below a log offset, which were appended past this appender. */
+  acknowledged(logOffset: number): Promise<AppendStatus> {
     const upTo = new Appended('PUT_OK', logOffset, 0, 0, 0, this.#options.hostHex)
     return new Promise((resolve, reject) =>
       this.#acknowledgements.of(upTo, (result) => void Promise.resolve(result).then(({ status }) => resolve(status), reject)),

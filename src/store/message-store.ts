@@ -185,7 +185,8 @@ export class MessageStore {
   /** For a broker: frames of plain sends are appended and answered as they come from its sockets. */
   sendFrames(options: SendFramesOptions): SendFrames {
     this.#assertWritable()
-    return new SendFrames(this.#native, options, (logOffset) => this.#appender.acknowledged(logOffset))
+    const acknowledged = (logOffset: number) => this.#appender.acknowledged(logOffset)
+    return new SendFrames(this.#native, options, this.#appender.waits ? acknowledged : undefined)
   }
 
   /** Log bytes of another store at exactly the end of this one (APPEND_GAP otherwise): for a replica. */

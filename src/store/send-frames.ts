@@ -24,7 +24,7 @@ export interface TakenFrames {
   readonly frames: number
   /** What becomes of them under a flush policy that waits; undefined where they are as safe as they will be. */
   readonly status: Promise<AppendStatus> | undefined
-  /** Back to back; undefined where nobody waits for one. */
+  /** Back to back, those that are not sent yet; undefined where there are none. */
   readonly answers: Buffer | undefined
   /** Frames among those taken that the store refused: place and bytes, alternating. */
   readonly refused: readonly number[]
@@ -41,11 +41,12 @@ export class SendFrames {
   /** By number. */
   readonly #topics: string[] = []
   readonly #numbersOf = new Map<string, number>()
-  readonly #acknowledged: (logOffset: number) => Promise<AppendStatus> | undefined
+  /** Undefined where nothing is waited for. */
+  readonly #acknowledged: ((logOffset: number) => Promise<AppendStatus>) | undefined
   readonly #numbers = new Float64Array(NUMBERS + 4 * MOST_PAIRS)
 
   /** @internal */
-  constructor(store: NativeStore, options: SendFramesOptions, acknowledged: (logOffset: number) => Promise<AppendStatus> | undefined) {
+  constructor(store: NativeStore, options: SendFramesOptions, acknowledged: ((logOffset: number) => Promise<AppendStatus>) | undefined) {
     this.#native = binding.createSends(store, options)
     this.#acknowledged = acknowledged
   }
@@ -61,10 +62,13 @@ export class SendFrames {
     this.#native.setTopic(topic, number, queues)
   }
 
-  /** Takes plain sends from the start of the bytes, to the first frame that is none or is not whole. `bornHost`: 8 or 20 bytes, as in a record. */
-  take(bytes: Uint8Array, bornHost: Uint8Array): TakenFrames {
+  /**
+   * Takes plain sends from the start of the bytes, to the first frame that is none or is not whole. `bornHost`: 8 or 20 bytes, as in a record. `fd`: of the socket
+   * that the answers belong to, where it has nothing queued, and -1 elsewhere: what it takes at once is sent there, unless the flush is waited for.
+   */
+  take(bytes: Uint8Array, bornHost: Uint8Array, fd = -1): TakenFrames {
     const numbers = this.#numbers
-    const answers = this.#native.take(bytes, bornHost, numbers)
+    const answers = this.#native.take(bytes, bornHost, numbers, this.#acknowledged === undefined ? fd : -1)
     const logEnd = numbers[LOG_END] as number
     const refused = numbers[REFUSED] as number
     const arrivals = numbers[ARRIVALS] as number
@@ -72,7 +76,7 @@ export class SendFrames {
     return {
       bytes: numbers[BYTES] as number,
       frames: numbers[FRAMES] as number,
-      status: logEnd === 0 ? undefined : this.#acknowledged(logEnd),
+      status: logEnd === 0 ? undefined : this.#acknowledged?.(logEnd),
       answers,
       refused: refused === 0 ? NONE : Array.from(numbers.subarray(NUMBERS, behind)),
       arrivals:
