@@ -89,13 +89,13 @@ napi_value SetTopic(napi_env env, napi_callback_info info) {
   return Undefined(env);
 }
 
-// createSends(store, {region, cluster, traceOn, maxBodyBytes, version}) → {take, setTopic}
+// createSends(store, {regionJson, cluster, traceOn, maxBodyBytes, version}) → {take, setTopic}
 napi_value CreateSends(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   StoreHandle* handle = OpenHandle(env, arguments.at(0));
   if (handle == nullptr) return nullptr;
   wire::SendFramesOptions options;
-  if (!arguments.Option(1, "region", &options.region) || !arguments.Option(1, "cluster", &options.cluster) ||
+  if (!arguments.Option(1, "regionJson", &options.region_json) || !arguments.Option(1, "cluster", &options.cluster) ||
       !arguments.Option(1, "traceOn", &options.trace_on) ||
       !arguments.Option(1, "maxBodyBytes", &options.max_body_bytes) ||
       !arguments.Option(1, "version", &options.version))

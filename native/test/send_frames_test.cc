@@ -41,12 +41,12 @@ struct Broker {
   SendFrames::Taken taken;
   const Host born = LocalHost();
 
-  Broker() {
+  explicit Broker(const std::string& cluster = "DefaultCluster", int64_t max_body_bytes = 1000) {
     CHECK(Store::Open(PosixFileSystem(), TinyOptions(scratch / "store"), &store).ok());
     wire::SendFramesOptions options;
-    options.region = "DefaultRegion";
-    options.cluster = "DefaultCluster";
-    options.max_body_bytes = 1000;
+    options.region_json = R"("DefaultRegion")";
+    options.cluster = cluster;
+    options.max_body_bytes = max_body_bytes;
     options.version = 409;
     frames = std::make_unique<SendFrames>(store.get(), options);
     frames->SetTopic("orders", 5, 4);
@@ -177,6 +177,16 @@ TEST("a batch is appended together and answered with all its ids; one that is cu
     if (bytes > 0) CHECK_EQ(broker.taken.frames, 1);
   }
   CHECK_EQ(broker.Take(Frame(header, "")), 0U);
+}
+
+TEST("what is stored may take more than the bytes that asked for it: a long cluster, and batches of nothing") {
+  Broker broker(std::string(120, 'c'), 1 << 20);
+  std::string entries, run;
+  for (int i = 0; i < 500; i++) entries += BatchEntry("", "");
+  const std::string frame = Frame(Header(R"("m":"true")", "", "orders", 1, 320), entries);
+  for (int i = 0; i < 12; i++) run += frame;
+  CHECK_EQ(broker.Take(run), run.size());
+  CHECK_EQ(broker.taken.frames + static_cast<int64_t>(broker.taken.refused.size()), 12);
 }
 
 TEST("no bytes end the process") {

@@ -25,9 +25,6 @@ void PutHex(std::string* out, uint64_t number, int digits) {
   for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4) out->push_back("0123456789ABCDEF"[number >> shift & 15]);
 }
 
-// A text that needs no escapes, as names of regions are.
-std::string Quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
-
 std::string HostHex(const Host& host) {
   std::string hex;
   for (int i = 0; i < host.address_bytes; i++) PutHex(&hex, host.address[i], 2);
@@ -41,7 +38,7 @@ SendFrames::SendFrames(Store* store, SendFramesOptions options)
     : store_(store),
       options_(std::move(options)),
       after_queue_(R"(","TRACE_ON":")" + std::string(options_.trace_on ? "true" : "false") + R"(","MSG_REGION":)" +
-                   Quoted(options_.region) + R"(,"msgId":")"),
+                   options_.region_json + R"(,"msgId":")"),
       host_hex_(HostHex(store->options().store_host)) {}
 
 void SendFrames::SetTopic(std::string_view topic, int32_t number, int32_t queues) {
@@ -61,7 +58,7 @@ void SendFrames::Take(std::string_view bytes, const Host& born_host, Taken* take
   taken->answers.clear();
   taken->refused.clear();
   taken->arrivals.clear();
-  // Unescaped, a property string is no longer; then comes the cluster.
+  // Of what is appended at once: unescaped, a property string is no longer; then comes the cluster.
   const size_t room = bytes.size() + (kMostFrames + kMostInBatch) * (options_.cluster.size() + 16);
   if (room > scratch_bytes_) {
     scratch_ = std::make_unique_for_overwrite<char[]>(room);
@@ -198,6 +195,7 @@ void SendFrames::Commit(Taken* taken, bool together) {
   pending_.clear();
   fields_.clear();
   queues_.clear();
+  scratch_used_ = 0;  // what was appended has been copied
 }
 
 void SendFrames::Answer(const Pending& pending, std::string* out) const {

@@ -17,9 +17,9 @@
 namespace millrace::wire {
 
 struct SendFramesOptions {
-  std::string region;    // MSG_REGION of answers
-  bool trace_on = true;  // TRACE_ON
-  std::string cluster;   // added to each message as the property CLUSTER
+  std::string region_json;  // MSG_REGION of answers, with its quotes and escapes
+  bool trace_on = true;     // TRACE_ON
+  std::string cluster;      // added to each message as the property CLUSTER
   int64_t max_body_bytes = 0;
   int32_t version = 0;  // of answers
 };

@@ -112,8 +112,9 @@ export class HeldPulls {
     // Out of the set while it is asked: it is answered once.
     this.#remove(queue, pull)
     return pull.tryAgain(last).then(
-      (answered) => {
-        if (!answered && !pull.connection.closed) this.hold(pull)
+      async (answered) => {
+        // Others may have taken its place meanwhile.
+        if (!answered && !pull.connection.closed && !this.hold(pull)) await pull.tryAgain(true)
       },
       (error) => pull.fail(error),
     )

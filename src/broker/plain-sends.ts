@@ -4,6 +4,7 @@
  */
 import { hostBytes, parseHost } from '../format/host.js'
 import { type Command, readCommand, writeCommand } from '../protocol/command.js'
+import { quote } from '../protocol/fastjson.js'
 import { FrameReader } from '../protocol/frame.js'
 import { OWN_VERSION } from '../protocol/version.js'
 import type { Connection } from '../remoting/connection.js'
@@ -39,7 +40,7 @@ export class PlainSends {
     const { settings, store, topics } = options
     this.#options = options
     this.#frames = store.sendFrames({
-      region: settings.regionId,
+      regionJson: quote(settings.regionId),
       traceOn: settings.traceOn,
       cluster: settings.brokerClusterName,
       maxBodyBytes: settings.maxMessageSize,

@@ -166,7 +166,7 @@ export interface Binding {
   createAppender(store: NativeStore, blockBytes: number): { append: NativeAppend; block: ArrayBuffer }
   createSends(
     store: NativeStore,
-    options: { region: string; cluster: string; traceOn: boolean; maxBodyBytes: number; version: number },
+    options: { regionJson: string; cluster: string; traceOn: boolean; maxBodyBytes: number; version: number },
   ): NativeSends
   queue(store: NativeStore, topic: string, queueId: number, make: boolean): number
   appendRaw(store: NativeStore, logOffset: number, bytes: Uint8Array): void

@@ -22,16 +22,19 @@ export interface Answer extends Partial<Pick<Command, 'code' | 'remark' | 'field
 /** An answer that may be long in coming: it keeps nothing of the request. */
 export class LaterAnswer {
   #send: ((answer: Answer) => void) | undefined
+  #answer: Answer | undefined
 
-  /** Once. */
+  /** The first one counts. */
   settle(answer: Answer): void {
+    if (this.#answer !== undefined) return
+    this.#answer = answer
     this.#send?.(answer)
-    this.#send = undefined
   }
 
   /** @internal */
   sentBy(send: (answer: Answer) => void): void {
     this.#send = send
+    if (this.#answer !== undefined) send(this.#answer)
   }
 }
 
@@ -129,7 +132,7 @@ export class RemotingServer {
     const connection = new Connection(socket, {
       idleMs,
       onCommand: (command, from) => this.take(command, from),
-      onBytes: this.#options.onBytes,
+      onBytes: this.#options.onBytes && ((bytes, from) => this.#takeBytes(bytes, from)),
       onClose: (gone, reason) => {
         this.#connections.delete(gone)
         if (reason !== undefined) this.#trouble(gone, reason)
@@ -141,6 +144,11 @@ export class RemotingServer {
       },
     })
     this.#connections.add(connection)
+  }
+
+  /** The shorter way tells nobody of single requests: whoever listens has them go the longer one. */
+  #takeBytes(bytes: Buffer, connection: Connection): number {
+    return requests.hasSubscribers || answers.hasSubscribers ? 0 : (this.#options.onBytes?.(bytes, connection) ?? 0)
   }
 
   /** As if it came from the connection. */

@@ -7,8 +7,8 @@ import { binding } from '../native/binding.js'
 import type { AppendStatus } from './types.js'
 
 export interface SendFramesOptions {
-  /** MSG_REGION of answers: letters that JSON takes as they are. */
-  region: string
+  /** MSG_REGION of answers, as JSON. */
+  regionJson: string
   /** TRACE_ON. */
   traceOn: boolean
   /** Added to each message as the property CLUSTER. */

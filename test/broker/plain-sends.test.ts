@@ -1,4 +1,5 @@
 /** Sends that go the short way are stored and answered as those that go through the handlers. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import fc from 'fast-check'
 import t from 'tap'
 import { writeBatch } from '#src/protocol/bodies/batch.js'
@@ -157,4 +158,22 @@ t.test('under synchronous flush an answer comes after the disk; one that waits f
   await send(two)
   t.same(...((await both(two, {}, Buffer.from('x'))) as [unknown, unknown]))
   t.match(await send(two), { code: 11, fields: { queueOffset: '3' } })
+})
+
+t.test('whoever listens to the diagnostics channels hears of every send', async (t) => {
+  const { peer } = await started(t, { settings: { regionId: 'a "region"' } })
+  const one = await peer()
+  await send(one)
+  t.match(await send(one), { code: 0, fields: { MSG_REGION: 'a "region"' } })
+  const heard: unknown[] = []
+  const listen = (message: unknown) => heard.push(message)
+  for (const name of ['millrace:request', 'millrace:answer']) subscribe(name, listen)
+  t.match(await send(one), { code: 0 })
+  for (const name of ['millrace:request', 'millrace:answer']) unsubscribe(name, listen)
+  t.match(await send(one), { code: 0, fields: { queueOffset: '3' } })
+  t.match(heard, [
+    { code: 310, remote: /^127/ },
+    { code: 310, answer: 0 },
+  ])
+  t.equal(heard.length, 2)
 })

@@ -11,13 +11,15 @@ export async function heartbeat(context: BrokerContext, request: Command, connec
   const { groups, topics, consumers, producers, now } = context
   const { clientID: clientId, producerGroups, consumers: given } = readHeartbeat(request.body)
   const client = { clientId, language: request.language, version: request.version, heardMs: now() }
-  for (const data of given) {
-    const group = groups.find(data.groupName)
-    // Tools find a group by its retry topic.
-    if (group !== undefined) await topics.retry(data.groupName, group.retryQueueNums, data.unitMode)
-    if (connection.closed) return {}
-    consumers.heartbeat(connection, client, data)
-  }
+  // Tools find a group by its retry topic. All that a heartbeat makes are one write.
+  await Promise.all(
+    given.map(async ({ groupName, unitMode }) => {
+      const group = groups.find(groupName)
+      if (group !== undefined) await topics.retry(groupName, group.retryQueueNums, unitMode)
+    }),
+  )
+  if (connection.closed) return {}
+  for (const data of given) consumers.heartbeat(connection, client, data)
   for (const group of producerGroups) producers.heartbeat(connection, client, group)
   return {}
 }
