@@ -10,12 +10,11 @@ import { parseFastjson, writeFastjson, writeFastjsonLines } from '../protocol/fa
 import type { Message } from '../store/message.js'
 import type { MessageStore } from '../store/message-store.js'
 import type { MessageInput } from '../store/types.js'
+import { copyOf } from './copy-of.js'
 import type { Inbox } from './inbox.js'
 import { SavedFile } from './saved-file.js'
 
 const FILE = 'delayOffset.json'
-/** Of sysFlag: the store sets them by the hosts that it is given. */
-const HOST_BITS = 0x30
 /** So many of a level are under way at once. */
 const AT_ONCE = 512
 /** So often a level is looked at in any case: others may append to its queue, and timers may be late. */
@@ -145,41 +144,45 @@ export class DelayService {
     const queue = store.consumeQueue(SCHEDULE_TOPIC, level.number - 1)
     level.offset = Math.min(Math.max(level.offset, queue.minOffset), queue.maxOffset)
     while (!this.#stopped) {
-      const delivered: Promise<unknown>[] = []
+      const due: number[] = []
       let sleepMs: number | undefined
-      let offset = level.offset
-      for (const { logOffset, tagCode } of queue.units(offset, AT_ONCE)) {
+      for (const { logOffset, tagCode } of queue.units(level.offset, AT_ONCE)) {
         // One that is further away than its level allows has a time from another clock, or from longer levels.
         const left = Number(tagCode) - now()
         if (left > 0 && left <= level.delayMs) {
           sleepMs = left
           break
         }
-        delivered.push(this.#deliver(logOffset))
-        offset++
+        due.push(logOffset)
       }
-      await Promise.all(delivered)
-      if (offset > level.offset) {
-        level.offset = offset
-        this.#changed = true
-      }
-      if (sleepMs !== undefined || delivered.length === 0) return sleepMs
+      await this.#deliver(level, due)
+      if (sleepMs !== undefined || due.length === 0) return sleepMs
     }
     return undefined
   }
 
-  async #deliver(logOffset: number): Promise<void> {
-    const message = await this.#options.store.messageAt(logOffset)
+  /** In order. The level moves on behind those that are delivered before the first that can't be, and that one's error is thrown. */
+  async #deliver(level: Level, logOffsets: readonly number[]): Promise<void> {
+    const messages = await Promise.all(logOffsets.map((logOffset) => this.#options.store.messageAt(logOffset)))
+    const outcomes = await Promise.allSettled(messages.map((message) => this.#deliverOne(message)))
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+    const done = failed === undefined ? outcomes.length : outcomes.indexOf(failed)
+    level.offset += done
+    if (done > 0) this.#changed = true
+    if (failed !== undefined) throw failed.reason
+  }
+
+  async #deliverOne(message: Message | undefined): Promise<void> {
     // One that retention has taken has nothing left to deliver.
-    const delivery = message === undefined ? undefined : due(message)
-    if (delivery === undefined) return
+    const delivery = message === undefined ? undefined : deliveryOf(message)
+    if (message === undefined || delivery === undefined) return
     const { inbox, onTrouble } = this.#options
     try {
       await inbox.deliver(delivery).catch((error) => inbox.deliver(withoutMark(delivery, error)))
     } catch (error) {
       if (!isIllegal(error)) throw error
       // No later try would do better, and those behind it would wait for ever.
-      onTrouble(`the message at ${logOffset} can't be delivered, and is passed over: ${(error as Error).message}`)
+      onTrouble(`the message at ${message.logOffset} can't be delivered, and is passed over: ${(error as Error).message}`)
     }
   }
 }
@@ -197,15 +200,8 @@ function withoutMark(delivery: MessageInput, error: unknown): MessageInput {
 }
 
 /** The message as it was meant; undefined for one that does not say where it belongs. */
-function due(message: Message): MessageInput | undefined {
-  const { TAGS: tags, KEYS: keys, ...properties } = message.properties
-  const { REAL_TOPIC: topic, REAL_QID: queueId } = properties
+function deliveryOf(message: Message): MessageInput | undefined {
+  const { REAL_TOPIC: topic, REAL_QID: queueId } = message.properties
   if (topic === undefined || queueId === undefined || topic === 'RMQ_SYS_TRANS_HALF_TOPIC') return undefined
-  return {
-    ...{ topic, queueId: Number(queueId), body: message.body, properties: { ...properties, WAIT: 'false' } },
-    ...(tags !== undefined && { tags }),
-    ...(keys !== undefined && { keys }),
-    ...{ flag: message.flag, sysFlag: message.sysFlag & ~HOST_BITS, reconsumeTimes: message.reconsumeTimes },
-    ...{ bornTimestamp: message.bornTimestamp, bornHost: message.bornHost },
-  }
+  return copyOf(message, { topic, queueId: Number(queueId), properties: { WAIT: 'false' } })
 }

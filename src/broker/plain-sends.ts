@@ -3,6 +3,7 @@
  * bytes to the log and back to answers in the core; all others, and those that the store refuses, take the handlers' way.
  */
 import { hostBytes, parseHost } from '../format/host.js'
+import { PERM_WRITE } from '../protocol/bodies/topic-config.js'
 import { type Command, readCommand, writeCommand } from '../protocol/command.js'
 import { quote } from '../protocol/fastjson.js'
 import { FrameReader } from '../protocol/frame.js'
@@ -17,8 +18,6 @@ import { waitedTooLong } from './refusals.js'
 import type { BrokerSettings } from './settings.js'
 import { illegalName, RETRY_PREFIX, refusesSends } from './topic-names.js'
 import type { Topics } from './topics.js'
-
-const PERM_WRITE = 2
 
 export interface PlainSendsOptions {
   readonly settings: BrokerSettings

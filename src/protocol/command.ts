@@ -7,6 +7,8 @@ import type { Language } from './language.js'
 const RESPONSE_BIT = 1
 const ONEWAY_BIT = 2
 const EMPTY = Buffer.alloc(0)
+/** The next request's number comes after this. */
+export const nextOpaque = (opaque: number): number => (opaque + 1) & 0x7fffffff
 
 /** Header fields by name. What other languages write as numbers and booleans is text here too. */
 export type Fields = Readonly<Record<string, string | undefined>>
@@ -53,6 +55,17 @@ export function isResponse({ flag }: Pick<Header, 'flag'>): boolean {
 /** Who sent it keeps no waiter: it is never answered. */
 export function isOneway({ flag }: Pick<Header, 'flag'>): boolean {
   return (flag & ONEWAY_BIT) !== 0
+}
+
+/** What a request says, whoever asks. */
+export type Question = Pick<Command, 'code'> & Partial<Pick<Command, 'fields' | 'body'>>
+
+export function requestOf(
+  { code, fields, body = EMPTY }: Question,
+  own: Pick<Header, 'language' | 'version'>,
+  { opaque, oneway = false }: { opaque: number; oneway?: boolean },
+): Command {
+  return { ...own, code, fields, body, opaque, flag: oneway ? ONEWAY_BIT : 0, remark: undefined, type: JSON_HEADER }
 }
 
 /** What a request and its response have in common; RocketMQ answers in the form in which it was asked. */

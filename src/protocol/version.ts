@@ -2,6 +2,8 @@
 
 /** 4.9.8: what it does is what is done here. */
 export const OWN_VERSION = 409
+/** As headers of ours say it: clients of 4.9 know no language but Java's for a broker. */
+export const OWN = { language: 'JAVA', version: OWN_VERSION } as const
 
 /** From 4.9.4 on a client reads routes as ordinary JSON. */
 export const V4_9_4 = 401

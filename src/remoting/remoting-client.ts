@@ -1,15 +1,8 @@
 /** Asks servers of the remoting protocol: a connection for each address, made when it is needed, and an answer for each request, or the reason why there is none. */
 import { connect } from 'node:net'
-import { type Command, isResponse } from '../protocol/command.js'
-import { JSON_HEADER } from '../protocol/frame.js'
-import { OWN_VERSION } from '../protocol/version.js'
+import { type Command, isResponse, nextOpaque, type Question, requestOf } from '../protocol/command.js'
+import { OWN } from '../protocol/version.js'
 import { Connection } from './connection.js'
-
-const EMPTY = Buffer.alloc(0)
-const ONEWAY = 2
-const MAX_OPAQUE = 0x7fffffff
-
-export type Question = Pick<Command, 'code'> & Partial<Pick<Command, 'fields' | 'body'>>
 
 export interface RemotingClientOptions {
   /** Milliseconds. Default 3,000. */
@@ -38,7 +31,7 @@ export class RemotingClient {
   /** Settles with the answer, whatever its code. Rejects where nobody listens at `host:port`, the connection ends, or the time is over. */
   async ask(address: string, question: Question, timeoutMs: number): Promise<Command> {
     const peer = this.#peer(address)
-    const opaque = this.#opaque++ & MAX_OPAQUE
+    const opaque = this.#nextOpaque()
     return new Promise((resolve, reject) => {
       const settle = (answer: Command | Error): void => {
         clearTimeout(late)
@@ -48,14 +41,14 @@ export class RemotingClient {
       }
       const late = setTimeout(() => settle(new Error(`${address} has not answered in ${timeoutMs} ms`)), timeoutMs)
       peer.waiting.set(opaque, settle)
-      peer.connected.then((connection) => peer.waiting.has(opaque) && connection.send(command(question, opaque, 0)), settle)
+      peer.connected.then((connection) => peer.waiting.has(opaque) && connection.send(requestOf(question, OWN, { opaque })), settle)
     })
   }
 
   /** Settles when it is on its way. */
   async tell(address: string, question: Question): Promise<void> {
     const connection = await this.#peer(address).connected
-    connection.send(command(question, this.#opaque++ & MAX_OPAQUE, ONEWAY))
+    connection.send(requestOf(question, OWN, { opaque: this.#nextOpaque(), oneway: true }))
   }
 
   /** What is on its way is sent; who waits hears that it is over. */
@@ -65,6 +58,11 @@ export class RemotingClient {
     for (const { waiting } of peers) for (const settle of [...waiting.values()]) settle(new Error('the client was closed'))
     for (const connection of await Promise.allSettled(peers.map(({ connected }) => connected)))
       if (connection.status === 'fulfilled') connection.value.end()
+  }
+
+  #nextOpaque(): number {
+    this.#opaque = nextOpaque(this.#opaque)
+    return this.#opaque
   }
 
   #peer(address: string): Peer {
@@ -110,8 +108,4 @@ export class RemotingClient {
       })
     })
   }
-}
-
-function command({ code, fields, body = EMPTY }: Question, opaque: number, flag: number): Command {
-  return { code, fields, body, opaque, flag, language: 'JAVA', version: OWN_VERSION, remark: undefined, type: JSON_HEADER }
 }

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, isOneway, isResponse, responseTo } from '../protocol/command.js'
 import { FieldError } from '../protocol/fields.js'
 import { ResponseCode } from '../protocol/response-code.js'
-import { OWN_VERSION } from '../protocol/version.js'
+import { OWN } from '../protocol/version.js'
 import { Connection, type OutsideBody } from './connection.js'
 
 /** What a handler answers; nothing where there is no answer. */
@@ -75,7 +75,6 @@ const BACKLOG = 1024
 const ANSWER_MS = 3000
 /** Characters of an error's text: it may quote what a peer sent. */
 const MAX_REMARK = 4096
-const OWN = { language: 'JAVA', version: OWN_VERSION } as const
 
 /** Each request that is taken, and each that is answered. Of one connection's, `opaque` tells them apart. */
 const requests = channel('millrace:request')

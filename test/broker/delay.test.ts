@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { DelayService } from '#src/broker/delay-service.js'
 import type { Inbox } from '#src/broker/inbox.js'
+import { storeError } from '#src/errors.js'
 import type { MessageInput } from '#src/index.js'
 import * as requests from '#src/protocol/requests/broker.js'
 import { openNew } from '../store/stores.js'
@@ -127,3 +128,36 @@ t.test(
     t.equal(last?.body.toString(), 'last')
   },
 )
+
+t.test('when the store takes a part of what is due, that part is not delivered again, and the rest comes in order', async (t) => {
+  const store = await openNew(t)
+  const delivered: string[] = []
+  let room = 3
+  const inbox = {
+    deliver: async ({ body }: MessageInput) => {
+      if (room-- <= 0) throw storeError('TOO_MANY_WAITING', { waiting: 3 })
+      delivered.push(String(body))
+    },
+  } as unknown as Inbox
+  for (let i = 0; i < 8; i++)
+    await store.append({
+      topic: 'SCHEDULE_TOPIC_XXXX',
+      queueId: 0,
+      body: String(i),
+      properties: { DELAY: '1', REAL_TOPIC: 'orders', REAL_QID: '0' },
+    })
+  const troubles: string[] = []
+  const delays = await DelayService.open({
+    store,
+    inbox,
+    levels: '1s',
+    now: () => Date.now() + 5000,
+    onTrouble: (reason) => troubles.push(reason),
+  })
+  delays.start()
+  while (troubles.length === 0) await sleep(5)
+  room = 100
+  while (delivered.length < 8) await sleep(5)
+  await delays.stop()
+  t.same(delivered, ['0', '1', '2', '3', '4', '5', '6', '7'])
+})

@@ -1,4 +1,5 @@
 /** PULL_MESSAGE: checks and words of RocketMQ's PullMessageProcessor; the records go from the log to the socket by the store's transfer. */
+import { PERM_READ } from '../../protocol/bodies/topic-config.js'
 import type { Command } from '../../protocol/command.js'
 import { PULL_COMMITS, PULL_HAS_SUBSCRIPTION, PULL_MESSAGE, PULL_SUSPENDS } from '../../protocol/requests/broker.js'
 import { FAQ, ResponseCode } from '../../protocol/response-code.js'
@@ -11,7 +12,6 @@ import type { BrokerContext } from '../context.js'
 import type { HeldPull } from '../held-pulls.js'
 import { brokerForbids, refusal, topicUnknown } from '../refusals.js'
 
-const PERM_READ = 4
 const TAG = 'TAG'
 const SQL = 'SQL92'
 const MAX_FILTERS = 1024

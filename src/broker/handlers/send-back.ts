@@ -1,18 +1,16 @@
 /** CONSUMER_SEND_MSG_BACK: a consumer could not do anything with a message. It comes again after a while, or goes to the group's dead letters. */
+import { PERM_WRITE } from '../../protocol/bodies/topic-config.js'
 import type { Command } from '../../protocol/command.js'
 import { CONSUMER_SEND_MSG_BACK } from '../../protocol/requests/broker.js'
 import { ResponseCode } from '../../protocol/response-code.js'
 import { V3_4_9 } from '../../protocol/version.js'
 import type { Answer } from '../../remoting/remoting-server.js'
-import type { Message } from '../../store/message.js'
-import type { MessageInput } from '../../store/types.js'
 import type { BrokerContext } from '../context.js'
+import { copyOf } from '../copy-of.js'
 import { brokerForbids, groupUnknown, putRefusal, refusal } from '../refusals.js'
 
-const PERM_WRITE = 2
 /** The first redelivery is of this level, each further one of the next. */
 const FIRST_LEVEL = 3
-const HOST_BITS = 0x30
 
 export async function sendBack(context: BrokerContext, request: Command): Promise<Answer> {
   const { settings, groups, topics, store, inbox } = context
@@ -32,27 +30,19 @@ export async function sendBack(context: BrokerContext, request: Command): Promis
   const level = dead ? 0 : delayLevel === 0 ? FIRST_LEVEL + message.reconsumeTimes : delayLevel
   const queueId = dead ? 0 : Math.floor(Math.random() * group.retryQueueNums)
   try {
-    const { status } = await inbox.put(again(message, topicName, queueId, level))
+    const { status } = await inbox.put(
+      copyOf(message, {
+        ...{ topic: topicName, queueId, reconsumeTimes: message.reconsumeTimes + 1 },
+        properties: {
+          RETRY_TOPIC: message.properties.RETRY_TOPIC ?? message.topic,
+          ORIGIN_MESSAGE_ID: message.properties.ORIGIN_MESSAGE_ID ?? message.messageId,
+          DELAY: String(level),
+          WAIT: 'false',
+        },
+      }),
+    )
     return status === 'PUT_OK' ? {} : { code: ResponseCode.SYSTEM_ERROR, remark: status }
   } catch (error) {
     return putRefusal(context, error)
-  }
-}
-
-/** The message as it was, for another topic, and with its story in its properties. */
-function again(message: Message, topic: string, queueId: number, level: number): MessageInput {
-  const { TAGS: tags, KEYS: keys, ...properties } = message.properties
-  return {
-    ...{ topic, queueId, body: message.body, flag: message.flag, sysFlag: message.sysFlag & ~HOST_BITS },
-    ...{ bornTimestamp: message.bornTimestamp, bornHost: message.bornHost, reconsumeTimes: message.reconsumeTimes + 1 },
-    ...(tags !== undefined && { tags }),
-    ...(keys !== undefined && { keys }),
-    properties: {
-      ...properties,
-      RETRY_TOPIC: properties.RETRY_TOPIC ?? message.topic,
-      ORIGIN_MESSAGE_ID: properties.ORIGIN_MESSAGE_ID ?? message.messageId,
-      DELAY: String(level),
-      WAIT: 'false',
-    },
   }
 }

@@ -1,7 +1,7 @@
 /** SEND_MESSAGE in its three forms. What is checked, in which order, and what is said, is RocketMQ's SendMessageProcessor. */
 import { readProperties } from '../../format/properties.js'
 import { readBatch } from '../../protocol/bodies/batch.js'
-import { permText, type TopicConfig } from '../../protocol/bodies/topic-config.js'
+import { PERM_WRITE, permText, type TopicConfig } from '../../protocol/bodies/topic-config.js'
 import type { Command } from '../../protocol/command.js'
 import { SEND_MESSAGE, SEND_MESSAGE_V2 } from '../../protocol/requests/broker.js'
 import { ResponseCode } from '../../protocol/response-code.js'
@@ -13,7 +13,6 @@ import type { BrokerContext } from '../context.js'
 import { brokerForbids, groupUnknown, messageIllegal, putRefusal, refusal, tooLate, topicUnknown, waitedTooLong } from '../refusals.js'
 import { DLQ_PREFIX, illegalName, RETRY_PREFIX, refusesSends } from '../topic-names.js'
 
-const PERM_WRITE = 2
 const MAX_TOPIC_BYTES = 127
 /** What is said of a message that was stored. */
 export const SENT: Readonly<Record<AppendStatus, number>> = {
