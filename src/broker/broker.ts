@@ -21,7 +21,7 @@ import { Producers } from './producers.js'
 import { pushOf } from './push.js'
 import { QueueLocks } from './queue-locks.js'
 import { Registration } from './registration.js'
-import { type BrokerSettings, checkBrokerSettings, defaultBrokerSettings, refuseUnsupported, storeSettingsOf } from './settings.js'
+import { type BrokerSettings, brokerSettings, defaultBrokerSettings, storeSettingsOf } from './settings.js'
 import { Topics } from './topics.js'
 
 export interface BrokerOptions {
@@ -62,8 +62,8 @@ export class Broker {
    * opened, or a port is taken; then nothing is left behind. A name server that can't be reached is told to the log, and tried again.
    */
   static async start({ settings: given = {}, log = NO_LOG, now = Date.now, sweepIntervalMs }: BrokerOptions = {}): Promise<Broker> {
-    const checked = checkBrokerSettings(given)
-    refuseUnsupported(checked)
+    const checked = brokerSettings.check(given)
+    brokerSettings.refuseUnsupported(checked)
     const asked = { ...defaultBrokerSettings(), ...checked }
     const { brokerIP1, listenPort } = await addressesOf(asked, { bindAddressGiven: checked.bindAddress !== undefined })
     const settings: BrokerSettings = { ...asked, brokerIP1, listenPort }

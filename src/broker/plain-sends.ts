@@ -72,12 +72,12 @@ export class PlainSends {
     const taken = this.#frames.take(bytes, this.#hostOf(connection), connection.idleDescriptor)
     if (taken.bytes === 0) return 0
     this.#taken += taken.frames
+    if (held.count > 0) for (const { topic, queueId } of this.#frames.arrivals()) held.arrived(topic, queueId)
     this.#answer(taken, connection)
     for (let i = 0; i < taken.refused.length; i += 2) {
       const at = taken.refused[i] as number
       otherwise(commandIn(bytes.subarray(at, at + (taken.refused[i + 1] as number))), connection)
     }
-    if (held.count > 0) for (const { topic, queueId } of taken.arrivals) held.arrived(topic, queueId)
     return taken.bytes
   }
 

@@ -18,7 +18,6 @@ import {
   size,
   text,
   unused,
-  type WithoutEffect,
   whole,
 } from '../setting.js'
 import { type StoreSettings, settingNames, storeTable } from '../store/settings.js'
@@ -194,10 +193,10 @@ const table = {
 /** Values by RocketMQ's names. */
 export type BrokerSettings = SettingsOf<typeof table>
 
-const known = new KnownSettings(table, 'a setting of a broker')
+export const brokerSettings = new KnownSettings(table, 'a setting of a broker')
 
 /** Which ones `mqbroker -m` prints: RocketMQ's important fields, its store's behind its own. */
-const important: readonly (keyof BrokerSettings)[] = [
+export const importantSettings: readonly (keyof BrokerSettings)[] = [
   'namesrvAddr',
   'brokerIP1',
   'brokerName',
@@ -236,44 +235,7 @@ const important: readonly (keyof BrokerSettings)[] = [
 ]
 
 export function defaultBrokerSettings(): BrokerSettings {
-  return known.defaults()
-}
-
-/**
- * Settings as a program gives them, checked and as they are used (sizes rounded, times clamped); undefined ones are left out.
- * Throws INVALID_SETTING for a value that is not allowed, and for a name that is no setting.
- */
-export function checkBrokerSettings(settings: Readonly<Partial<BrokerSettings>>): Partial<BrokerSettings> {
-  return known.check(settings)
-}
-
-/**
- * Settings from a file's names and values. A name that is none is told to `onUnknown`, with the one that was probably meant; without
- * `onUnknown` it is an error, INVALID_SETTING, as a value that is not allowed always is.
- */
-export function brokerSettingsFrom(
-  properties: Readonly<Record<string, string>>,
-  onUnknown?: (name: string, meant: string | undefined) => void,
-): Partial<BrokerSettings> {
-  return known.from(properties, onUnknown)
-}
-
-/** Lines `name=value`, as RocketMQ answers and prints them; with `important` those of `mqbroker -m`. */
-export function brokerSettingsText(
-  settings: Readonly<Partial<BrokerSettings>>,
-  { important: only = false }: { important?: boolean } = {},
-): string {
-  return known.text(settings, only ? important : undefined)
-}
-
-/** Throws INVALID_SETTING for what RocketMQ can do and would be unsafe to start without: the reason stands in the error. */
-export function refuseUnsupported(settings: Readonly<Partial<BrokerSettings>>): void {
-  known.refuseUnsupported(settings)
-}
-
-/** Those given with another value than the default that have no effect here. */
-export function settingsWithoutEffect(given: Readonly<Partial<BrokerSettings>>): WithoutEffect[] {
-  return known.withoutEffect(given)
+  return brokerSettings.defaults()
 }
 
 /**

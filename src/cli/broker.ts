@@ -29,14 +29,15 @@ export function addBroker(millrace: Command): Command {
     .option('--strict', 'an unknown name in the file is an error, not a warning')
     .action(async (options: BrokerCommandOptions) => {
       const { Broker, defaultBrokerSettings } = await import('../index.js')
-      const { brokerSettingsText, settingsWithoutEffect } = await import('../broker/settings.js')
+      const { brokerSettings, importantSettings } = await import('../broker/settings.js')
       const settings = await brokerSettingsOf(options)
       if (options.print || options.printImportant) {
-        const important = options.print === undefined
-        process.stdout.write(brokerSettingsText({ ...defaultBrokerSettings(), ...settings }, { important }))
+        process.stdout.write(
+          brokerSettings.text({ ...defaultBrokerSettings(), ...settings }, options.print ? undefined : importantSettings),
+        )
         return
       }
-      warnWithoutEffect(settingsWithoutEffect(settings))
+      warnWithoutEffect(brokerSettings.withoutEffect(settings))
       const broker = await Broker.start({ settings, log: await logger() })
       console.log(`broker ready: ${broker.address}, store in ${broker.store.directory}`)
       await untilStopped()
@@ -46,8 +47,8 @@ export function addBroker(millrace: Command): Command {
 
 /** The file's, over what the environment says; `-n` over both. */
 export async function brokerSettingsOf({ config, namesrvAddr, strict, D = {} }: BrokerCommandOptions): Promise<Partial<BrokerSettings>> {
-  const { brokerSettingsFrom } = await import('../broker/settings.js')
-  const fromFile = brokerSettingsFrom(await propertiesIn(config), warnUnknown(config, 'broker', strict))
+  const { brokerSettings } = await import('../broker/settings.js')
+  const fromFile = brokerSettings.from(await propertiesIn(config), warnUnknown(config, 'broker', strict))
   const { NAMESRV_ADDR } = process.env
   return {
     ...(NAMESRV_ADDR && { namesrvAddr: NAMESRV_ADDR }),

@@ -20,13 +20,13 @@ export function addNamesrv(millrace: Command): Command {
     .option('--strict', 'an unknown name in the file is an error, not a warning')
     .action(async (options: NamesrvOptions) => {
       const { NameServer, defaultNamesrvSettings } = await import('../index.js')
-      const { namesrvSettingsText, namesrvSettingsWithoutEffect } = await import('../namesrv/settings.js')
+      const { namesrvSettings } = await import('../namesrv/settings.js')
       const settings = await settingsOf(options)
       if (options.print) {
-        process.stdout.write(namesrvSettingsText({ ...defaultNamesrvSettings(), ...settings }))
+        process.stdout.write(namesrvSettings.text({ ...defaultNamesrvSettings(), ...settings }))
         return
       }
-      warnWithoutEffect(namesrvSettingsWithoutEffect(settings))
+      warnWithoutEffect(namesrvSettings.withoutEffect(settings))
       const server = await NameServer.start({ settings, log: await logger() })
       console.log(`namesrv ready: ${server.address}, KV config in ${server.settings.kvConfigPath}`)
       await untilStopped()
@@ -35,7 +35,7 @@ export function addNamesrv(millrace: Command): Command {
 }
 
 async function settingsOf({ config, port, strict }: NamesrvOptions): Promise<Partial<NamesrvSettings>> {
-  const { namesrvSettingsFrom } = await import('../namesrv/settings.js')
-  const fromFile = namesrvSettingsFrom(await propertiesIn(config), warnUnknown(config, 'name server', strict))
+  const { namesrvSettings } = await import('../namesrv/settings.js')
+  const fromFile = namesrvSettings.from(await propertiesIn(config), warnUnknown(config, 'name server', strict))
   return { ...fromFile, ...(port !== undefined && { listenPort: port }) }
 }

@@ -24,11 +24,11 @@ export function addServer(millrace: Command): Command {
     .option('--strict', 'an unknown name in the file is an error, not a warning')
     .action(async (options: ServerOptions) => {
       const { Broker, NameServer } = await import('../index.js')
-      const { settingsWithoutEffect } = await import('../broker/settings.js')
+      const { brokerSettings } = await import('../broker/settings.js')
       const { config, strict, port = 9876, listenPort } = options
       const fromFile = await brokerSettingsOf({ ...(config !== undefined && { config }), ...(strict && { strict }) })
       const directory = resolve(options.dir ?? fromFile.storePathRootDir ?? 'store')
-      warnWithoutEffect(settingsWithoutEffect(fromFile))
+      warnWithoutEffect(brokerSettings.withoutEffect(fromFile))
       const log = await logger()
       const { bindAddress } = fromFile
       const namesrv = await NameServer.start({

@@ -7,7 +7,7 @@ import type { NamesrvContext } from './context.js'
 import { handlersOf } from './handlers.js'
 import { KvConfig } from './kv-config.js'
 import { Routes } from './routes.js'
-import { checkNamesrvSettings, defaultNamesrvSettings, type NamesrvSettings } from './settings.js'
+import { defaultNamesrvSettings, type NamesrvSettings, namesrvSettings } from './settings.js'
 
 export interface NameServerOptions {
   settings?: Partial<NamesrvSettings>
@@ -36,7 +36,7 @@ export class NameServer {
 
   /** Settles when it listens. */
   static async start(options: NameServerOptions = {}): Promise<NameServer> {
-    const settings = { ...defaultNamesrvSettings(), ...checkNamesrvSettings(options.settings ?? {}) }
+    const settings = { ...defaultNamesrvSettings(), ...namesrvSettings.check(options.settings ?? {}) }
     const { now = Date.now, log = NO_LOG } = options
     const routes = new Routes<Connection>()
     const context: NamesrvContext = { routes, settings, now, kv: await KvConfig.open(settings.kvConfigPath) }

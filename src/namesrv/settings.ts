@@ -1,19 +1,7 @@
 /** A name server's settings: RocketMQ's NamesrvConfig and NettyServerConfig, by their own names. Times are in the unit that the name says. */
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import {
-  allUnused,
-  flag,
-  KnownSettings,
-  optional,
-  port,
-  type SettingsOf,
-  size,
-  text,
-  unused,
-  type WithoutEffect,
-  whole,
-} from '../setting.js'
+import { allUnused, flag, KnownSettings, optional, port, type SettingsOf, size, text, unused, whole } from '../setting.js'
 
 const isSet = (value: string) => value.trim() !== ''
 const home = (file: string) => join(homedir(), 'namesrv', file)
@@ -64,34 +52,8 @@ const table = {
 
 export type NamesrvSettings = SettingsOf<typeof table>
 
-const known = new KnownSettings(table, 'a setting of a name server')
+export const namesrvSettings = new KnownSettings(table, 'a setting of a name server')
 
 export function defaultNamesrvSettings(): NamesrvSettings {
-  return known.defaults()
-}
-
-/** Throws INVALID_SETTING for a value that is not allowed, and for a name that is no setting. */
-export function checkNamesrvSettings(settings: Readonly<Partial<NamesrvSettings>>): Partial<NamesrvSettings> {
-  return known.check(settings)
-}
-
-/**
- * Settings from a file's names and values. A name that is none is told to `onUnknown`, with the one that was probably meant; without
- * `onUnknown` it is an error, INVALID_SETTING, as a value that is not allowed always is.
- */
-export function namesrvSettingsFrom(
-  properties: Readonly<Record<string, string>>,
-  onUnknown?: (name: string, meant: string | undefined) => void,
-): Partial<NamesrvSettings> {
-  return known.from(properties, onUnknown)
-}
-
-/** Lines `name=value`, as RocketMQ answers and prints them. */
-export function namesrvSettingsText(settings: Readonly<NamesrvSettings>): string {
-  return known.text(settings)
-}
-
-/** Those given with another value than the default that have no effect here. */
-export function namesrvSettingsWithoutEffect(given: Readonly<Partial<NamesrvSettings>>): WithoutEffect[] {
-  return known.withoutEffect(given)
+  return namesrvSettings.defaults()
 }

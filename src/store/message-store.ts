@@ -1,10 +1,10 @@
 /** The store: composes log, queues, index, flush policy and reading over one open native store. */
-import { resolve } from 'node:path'
 import { storeError } from '../errors.js'
 import { decodeMessageId } from '../format/message-id.js'
 import type { NativeInfo, NativeStore } from '../native/binding.js'
 import { binding } from '../native/binding.js'
 import { Appender } from './appender.js'
+import { backUp, backupTarget } from './backup.js'
 import { CommitLog } from './commit-log.js'
 import { ConfigFiles } from './config-files.js'
 import { ConsumeQueue } from './consume-queue.js'
@@ -12,10 +12,11 @@ import { type Cursor, Cursors } from './cursor.js'
 import { Finder } from './finder.js'
 import { IndexFiles } from './index-files.js'
 import type { Message } from './message.js'
-import { followMessages } from './messages.js'
+import { checkMessages, followMessages } from './messages.js'
 import type { AttachOptions, CheckedOptions, FaultOptions, StoreOptions } from './options.js'
 import { checkOptions } from './options.js'
-import { checkObject, checkWhole } from './part.js'
+import { checkWhole } from './part.js'
+import { listQueues } from './queue-list.js'
 import { QueueNumbers } from './queue-numbers.js'
 import { Reader } from './reader.js'
 import { SendFrames, type SendFramesOptions } from './send-frames.js'
@@ -225,10 +226,7 @@ export class MessageStore {
 
   /** The messages of a queue in order. With `follow` it waits for new ones; `signal` stops it. */
   messages(options: MessagesOptions): AsyncIterableIterator<Message> {
-    checkObject('options', options)
-    if (options.signal !== undefined && !(options.signal instanceof AbortSignal))
-      throw storeError('INVALID_ARGUMENT', { what: 'signal', value: options.signal, allowed: 'an AbortSignal' })
-    return followMessages(this, options, this.#appended)
+    return followMessages(this, checkMessages(options), this.#appended)
   }
 
   /** The message whose record starts at a log offset; undefined when none does. */
@@ -298,18 +296,7 @@ export class MessageStore {
   queues(topic?: string): QueueInfo[] {
     this.#assertOpen()
     if (this.readOnly) binding.refresh(this.#native)
-    const flat = binding.listQueues(this.#native)
-    const queues: QueueInfo[] = []
-    for (let i = 0; i < flat.length; i += 4) {
-      if (topic !== undefined && flat[i] !== topic) continue
-      queues.push({
-        topic: flat[i] as string,
-        queueId: flat[i + 1] as number,
-        minOffset: flat[i + 2] as number,
-        maxOffset: flat[i + 3] as number,
-      })
-    }
-    return queues
+    return listQueues(this.#native, topic)
   }
 
   /** First offset of a queue, and the one that its next message gets; 0 and 0 for an unknown queue. */
@@ -358,14 +345,9 @@ export class MessageStore {
    */
   async backup(directory: string): Promise<BackupResult> {
     this.#assertOpen()
-    if (typeof directory !== 'string' || directory === '')
-      throw storeError('INVALID_ARGUMENT', { what: 'directory', value: directory, allowed: 'a path' })
-    const target = resolve(directory)
-    if (`${target}/`.startsWith(`${this.directory}/`) || `${this.directory}/`.startsWith(`${target}/`))
-      throw storeError('INVALID_ARGUMENT', { what: 'directory', value: directory, allowed: `a directory outside ${this.directory}` })
+    const target = backupTarget(directory, this.directory)
     if (!this.readOnly) this.#appender.commit()
-    const [from, to, copiedBytes] = await binding.backup(this.#native, target)
-    return { from, to, copiedBytes }
+    return backUp(this.#native, target)
   }
 
   /** Flushes, writes the checkpoint and gives the lock back. Any number of calls; appends that wait settle first. */

@@ -1,10 +1,19 @@
 /** The messages of a queue as an async iterator: batches inside, waiting at the end where asked to. */
 import type { Message } from './message.js'
 import type { MessageStore } from './message-store.js'
+import { checkObject, invalid } from './part.js'
 import type { MessagesOptions, PullResult } from './types.js'
 
 /** Appends of this environment wake a follower at once; those of another thread or process are looked for so often. */
 const LOOK_MS = 10
+
+/** At the call, not when the first message is asked for. Throws INVALID_ARGUMENT. */
+export function checkMessages(options: MessagesOptions): MessagesOptions {
+  checkObject('options', options)
+  const { signal } = options
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal', signal, 'an AbortSignal')
+  return options
+}
 
 export async function* followMessages(
   store: MessageStore,

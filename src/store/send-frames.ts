@@ -28,8 +28,6 @@ export interface TakenFrames {
   readonly answers: Buffer | undefined
   /** Frames among those taken that the store refused: place and bytes, alternating. */
   readonly refused: readonly number[]
-  /** Where messages have arrived: topics as setTopic knows them, and queue ids. */
-  readonly arrivals: readonly { topic: string; queueId: number }[]
 }
 
 const [BYTES, FRAMES, LOG_END, REFUSED, ARRIVALS, NUMBERS] = [0, 1, 2, 3, 4, 5]
@@ -71,21 +69,20 @@ export class SendFrames {
     const answers = this.#native.take(bytes, bornHost, numbers, this.#acknowledged === undefined ? fd : -1)
     const logEnd = numbers[LOG_END] as number
     const refused = numbers[REFUSED] as number
-    const arrivals = numbers[ARRIVALS] as number
-    const behind = NUMBERS + 2 * refused
     return {
       bytes: numbers[BYTES] as number,
       frames: numbers[FRAMES] as number,
       status: logEnd === 0 ? undefined : this.#acknowledged?.(logEnd),
       answers,
-      refused: refused === 0 ? NONE : Array.from(numbers.subarray(NUMBERS, behind)),
-      arrivals:
-        arrivals === 0
-          ? NONE
-          : Array.from({ length: arrivals }, (_, i) => ({
-              topic: this.#topics[numbers[behind + 2 * i] as number] as string,
-              queueId: numbers[behind + 2 * i + 1] as number,
-            })),
+      refused: refused === 0 ? NONE : Array.from(numbers.subarray(NUMBERS, NUMBERS + 2 * refused)),
     }
+  }
+
+  /** Where those of the last `take` have arrived, for whoever waits there. */
+  *arrivals(): IterableIterator<{ topic: string; queueId: number }> {
+    const from = NUMBERS + 2 * (this.#numbers[REFUSED] as number)
+    const end = from + 2 * (this.#numbers[ARRIVALS] as number)
+    for (let i = from; i < end; i += 2)
+      yield { topic: this.#topics[this.#numbers[i] as number] as string, queueId: this.#numbers[i + 1] as number }
   }
 }

@@ -1,15 +1,6 @@
 import { availableParallelism, homedir, hostname } from 'node:os'
 import t from 'tap'
-import {
-  type BrokerSettings,
-  brokerSettingsFrom,
-  brokerSettingsText,
-  checkBrokerSettings,
-  defaultBrokerSettings,
-  refuseUnsupported,
-  settingsWithoutEffect,
-  storeSettingsOf,
-} from '#src/broker/settings.js'
+import { type BrokerSettings, brokerSettings, defaultBrokerSettings, importantSettings, storeSettingsOf } from '#src/broker/settings.js'
 import { parseProperties } from '#src/setting.js'
 import { checkSettings, defaultSettings, settingNames } from '#src/store/settings.js'
 import { thrown } from '../support/thrown.js'
@@ -238,17 +229,17 @@ function invalid(work: () => unknown): Refusal | undefined {
 }
 
 t.test('defaults are those of RocketMQ 4.9.8, and no name of it is missing', async (t) => {
-  const ours = parseProperties(brokerSettingsText(defaultBrokerSettings()))
+  const ours = parseProperties(brokerSettings.text(defaultBrokerSettings()))
   t.strictSame(ours, { ...JAVA, ...BESIDES })
   t.same(Object.keys(defaultBrokerSettings()).sort(), [...Object.keys({ ...JAVA, ...BESIDES }), ...WITHOUT_DEFAULT].sort())
 })
 
 t.test('every default is itself allowed, and none is refused or without effect', async (t) => {
   const defaults = defaultBrokerSettings()
-  t.strictSame({ ...defaults, ...checkBrokerSettings(defaults) }, defaults)
-  t.strictSame({ ...defaults, ...brokerSettingsFrom(parseProperties(brokerSettingsText(defaults))) }, defaults)
-  refuseUnsupported(defaults)
-  t.same(settingsWithoutEffect(defaults), [])
+  t.strictSame({ ...defaults, ...brokerSettings.check(defaults) }, defaults)
+  t.strictSame({ ...defaults, ...brokerSettings.from(parseProperties(brokerSettings.text(defaults))) }, defaults)
+  brokerSettings.refuseUnsupported(defaults)
+  t.same(brokerSettings.withoutEffect(defaults), [])
 })
 
 t.test('text becomes what the setting holds; the period of registering is clamped, as RocketMQ does', async (t) => {
@@ -261,7 +252,7 @@ t.test('text becomes what the setting holds; the period of registering is clampe
     mappedFileSizeConsumeQueue: '2001',
     namesrvAddr: '[::1]:9876;a:1;',
   }
-  t.strictSame(brokerSettingsFrom(text), {
+  t.strictSame(brokerSettings.from(text), {
     brokerPermission: 4,
     traceOn: false,
     brokerRole: 'SYNC_MASTER',
@@ -272,7 +263,7 @@ t.test('text becomes what the setting holds; the period of registering is clampe
   })
   t.same(
     [0, 9999, 10_000, 30_001, 60_000, 60_001].map(
-      (registerNameServerPeriod) => checkBrokerSettings({ registerNameServerPeriod }).registerNameServerPeriod,
+      (registerNameServerPeriod) => brokerSettings.check({ registerNameServerPeriod }).registerNameServerPeriod,
     ),
     [10_000, 10_000, 10_000, 30_001, 60_000, 60_000],
   )
@@ -303,10 +294,10 @@ t.test('a value that is not allowed is refused with the setting, the value and w
     ['maxMessageSize', '4M'],
   ]
   for (const [setting, value] of wrong) {
-    const error = invalid(() => checkBrokerSettings({ [setting]: value }))
+    const error = invalid(() => brokerSettings.check({ [setting]: value }))
     t.match(error, { setting, value }, `${setting} ${value}`)
     t.ok(error?.allowed && error.message?.includes(error.allowed))
-    if (typeof value === 'string') t.equal(invalid(() => brokerSettingsFrom({ [setting]: value }))?.setting, setting)
+    if (typeof value === 'string') t.equal(invalid(() => brokerSettings.from({ [setting]: value }))?.setting, setting)
   }
 })
 
@@ -321,18 +312,18 @@ t.test('an unknown name is an error, with the name that was probably meant, or t
   }
   for (const [name, meant] of Object.entries(slips)) {
     t.match(
-      invalid(() => brokerSettingsFrom({ [name]: '1' })),
+      invalid(() => brokerSettings.from({ [name]: '1' })),
       { setting: name, value: '1', allowed: new RegExp(`^${meant}`) },
     )
     t.match(
-      invalid(() => checkBrokerSettings({ [name]: 1 } as never)),
+      invalid(() => brokerSettings.check({ [name]: 1 } as never)),
       { setting: name, allowed: new RegExp(`^${meant}`) },
     )
   }
-  t.same(checkBrokerSettings({ brokerName: undefined } as never), {})
+  t.same(brokerSettings.check({ brokerName: undefined } as never), {})
   const told: unknown[] = []
   t.same(
-    brokerSettingsFrom({ brokerNam: 'a', whatever: '1', brokerId: '0' }, (name, meant) => told.push([name, meant])),
+    brokerSettings.from({ brokerNam: 'a', whatever: '1', brokerId: '0' }, (name, meant) => told.push([name, meant])),
     { brokerId: 0 },
   )
   t.same(told, [
@@ -352,22 +343,22 @@ t.test('what would be unsafe without what is not built is refused, with the reas
     ['messageStorePlugIn', 'org.example.Store', /classes/],
   ]
   for (const [setting, value, reason] of refused) {
-    const settings = checkBrokerSettings({ [setting]: value })
+    const settings = brokerSettings.check({ [setting]: value })
     t.match(
-      invalid(() => refuseUnsupported(settings)),
+      invalid(() => brokerSettings.refuseUnsupported(settings)),
       { setting, value, allowed: reason, message: reason },
       setting,
     )
     t.match(
-      invalid(() => refuseUnsupported({ ...defaultBrokerSettings(), ...settings })),
+      invalid(() => brokerSettings.refuseUnsupported({ ...defaultBrokerSettings(), ...settings })),
       { setting },
     )
   }
-  refuseUnsupported({ brokerRole: 'SYNC_MASTER', rejectTransactionMessage: false, transientStorePoolEnable: true })
+  brokerSettings.refuseUnsupported({ brokerRole: 'SYNC_MASTER', rejectTransactionMessage: false, transientStorePoolEnable: true })
 })
 
 t.test('what was given and has no effect is told with the reason, in the order of the table', async (t) => {
-  const given = checkBrokerSettings({
+  const given = brokerSettings.check({
     useEpollNativeSelector: true,
     sendMessageThreadPoolNums: 1000,
     warmMapedFileEnable: true,
@@ -381,7 +372,7 @@ t.test('what was given and has no effect is told with the reason, in the order o
     flushDiskType: 'SYNC_FLUSH',
     maxMessageSize: 1000,
   })
-  const told = settingsWithoutEffect(given)
+  const told = brokerSettings.withoutEffect(given)
   t.same(
     told.map(({ name }) => name),
     [
@@ -411,7 +402,7 @@ t.test('what the broker and its store act on is never said to be without effect'
   )
   const other = (value: unknown) => (typeof value === 'boolean' ? !value : typeof value === 'number' ? value + 1 : 'other')
   const given = Object.fromEntries(Object.entries(defaultBrokerSettings()).map(([name, value]) => [name, other(value)]))
-  const told = settingsWithoutEffect(given).map(({ name }) => name as string)
+  const told = brokerSettings.withoutEffect(given).map(({ name }) => name as string)
   t.same(
     used.filter((name) => told.includes(name) || !Object.hasOwn(given, name)),
     [],
@@ -421,7 +412,7 @@ t.test('what the broker and its store act on is never said to be without effect'
 
 t.test('important settings are those that mqbroker -m prints', async (t) => {
   const settings = { ...defaultBrokerSettings(), brokerIP1: '10.0.0.1', brokerName: 'broker-a', storePathRootDir: '/data' }
-  t.same(brokerSettingsText(settings, { important: true }).split('\n'), [
+  t.same(brokerSettings.text(settings, importantSettings).split('\n'), [
     'brokerIP1=10.0.0.1',
     'brokerName=broker-a',
     'brokerClusterName=DefaultCluster',
@@ -459,7 +450,7 @@ t.test('important settings are those that mqbroker -m prints', async (t) => {
 
 t.test('a broker.conf is read as it is', async (t) => {
   const told: unknown[] = []
-  const given = brokerSettingsFrom(parseProperties(BROKER_CONF), (name, meant) => told.push([name, meant]))
+  const given = brokerSettings.from(parseProperties(BROKER_CONF), (name, meant) => told.push([name, meant]))
   t.same(told, [
     ['mapedFileSizeCommitLog', 'mappedFileSizeCommitLog'],
     ['checkTransactionMessageEnable', undefined],
@@ -483,16 +474,16 @@ t.test('a broker.conf is read as it is', async (t) => {
     useReentrantLockWhenPutMessage: true,
     transientStorePoolEnable: true,
   })
-  refuseUnsupported(given)
+  brokerSettings.refuseUnsupported(given)
   t.same(
-    settingsWithoutEffect(given).map(({ name }) => name),
+    brokerSettings.withoutEffect(given).map(({ name }) => name),
     ['sendMessageThreadPoolNums', 'transientStorePoolEnable'],
   )
 })
 
 t.test('the store gets what differs from its defaults, and finds the rest from its files', async (t) => {
   t.same(storeSettingsOf(defaultBrokerSettings()), {})
-  const given = brokerSettingsFrom(parseProperties(BROKER_CONF), () => {})
+  const given = brokerSettings.from(parseProperties(BROKER_CONF), () => {})
   const forStore = storeSettingsOf({ ...defaultBrokerSettings(), ...given })
   t.strictSame(forStore, {
     storePathCommitLog: '/data/store/commitlog',

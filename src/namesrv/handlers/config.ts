@@ -7,12 +7,12 @@ import { ResponseCode } from '../../protocol/response-code.js'
 import type { Answer } from '../../remoting/remoting-server.js'
 import { parseProperties } from '../../setting.js'
 import type { NamesrvContext } from '../context.js'
-import { namesrvSettingsFrom, namesrvSettingsText } from '../settings.js'
+import { namesrvSettings } from '../settings.js'
 
 const ALWAYS_REFUSED = 'rocketmqHome'
 
 export function getConfig({ settings }: NamesrvContext): Answer {
-  return { body: Buffer.from(namesrvSettingsText(settings)) }
+  return { body: Buffer.from(namesrvSettings.text(settings)) }
 }
 
 export async function updateConfig({ settings }: NamesrvContext, request: Command): Promise<Answer> {
@@ -21,9 +21,9 @@ export async function updateConfig({ settings }: NamesrvContext, request: Comman
   const refused = [...settings.configBlackList.split(';'), ALWAYS_REFUSED]
   if (refused.some((name) => Object.hasOwn(properties, name.trim())))
     return { code: ResponseCode.NO_PERMISSION, remark: 'Can not update config in black list.' }
-  const changed = namesrvSettingsFrom(properties, () => {}) // unknown names are passed over, as Java does
+  const changed = namesrvSettings.from(properties, () => {}) // unknown names are passed over, as Java does
   await mkdir(dirname(settings.configStorePath), { recursive: true })
-  await replaceFile(settings.configStorePath, namesrvSettingsText({ ...settings, ...changed }))
+  await replaceFile(settings.configStorePath, namesrvSettings.text({ ...settings, ...changed }))
   Object.assign(settings, changed)
   return {}
 }
