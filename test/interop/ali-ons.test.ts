@@ -1,11 +1,11 @@
 /** The JavaScript client ali-ons, which speaks the protocol by itself: sending, tags, consuming, consuming again what failed, and going on where a group stopped. */
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { Broker, NameServer } from '#src/index.js'
+
 import { UPDATE_AND_CREATE_TOPIC } from '#src/protocol/requests/broker.js'
 import { RemotingPeer } from '../support/remoting.js'
+import { startServers } from './cluster.js'
 import { endings } from './endings.js'
 
 t.setTimeout(120_000)
@@ -49,16 +49,11 @@ const EXPECTED = /No topic route info in name server for the topic: %RETRY%|proc
 
 t.test('ali-ons sends and consumes, gets again what failed, and a group goes on where it stopped', async (t) => {
   const atEnd = endings(t)
-  const root = t.testdir({})
-  const namesrv = await NameServer.start({ settings: { listenPort: 0, kvConfigPath: join(root, 'kv.json') } })
-  atEnd(() => namesrv.close())
-  const broker = await Broker.start({
-    settings: {
-      ...{ brokerName: 'broker-a', listenPort: 0, namesrvAddr: namesrv.address, storePathRootDir: join(root, 'store') },
-      ...{ mappedFileSizeCommitLog: 1 << 20, messageDelayLevel: '1s 1s 1s 1s', waitTimeMillsInSendQueue: 10_000 },
-    },
+  const { namesrv, broker, stop } = await startServers(t.testdir({}), {
+    mappedFileSizeCommitLog: 1 << 20,
+    messageDelayLevel: '1s 1s 1s 1s',
   })
-  atEnd(() => broker.close())
+  atEnd(stop)
   const admin = await RemotingPeer.connect(broker.address)
   const queues = { readQueueNums: 4, writeQueueNums: 4, perm: 6 }
   const made = await admin.ask(UPDATE_AND_CREATE_TOPIC, {

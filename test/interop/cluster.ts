@@ -1,7 +1,7 @@
 /** The name server and the broker that the Java clients meet: millrace's, or with MILLRACE_INTEROP_JAVA=1 RocketMQ's own, with which every test must pass too. */
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { Broker, NameServer } from '#src/index.js'
+import { Broker, type BrokerSettings, NameServer } from '#src/index.js'
 import { BrokerPeer } from './broker-peer.js'
 
 /** By RocketMQ's names; beside them all clusters have what follows below. */
@@ -33,6 +33,12 @@ export async function startCluster(t: Test, settings: ClusterSettings = {}): Pro
 }
 
 async function startMillraceCluster(dir: string, settings: ClusterSettings): Promise<Cluster> {
+  const { namesrv, stop } = await startServers(dir, settings)
+  return { nameServer: namesrv.address, stop }
+}
+
+/** A name server and a broker of millrace's in this process. */
+export async function startServers(dir: string, settings: Partial<BrokerSettings>) {
   const namesrv = await NameServer.start({ settings: { listenPort: 0, kvConfigPath: join(dir, 'kv.json') } })
   const broker = await Broker.start({
     settings: { ...common, ...settings, listenPort: 0, namesrvAddr: namesrv.address, storePathRootDir: join(dir, 'store') },
@@ -40,13 +46,11 @@ async function startMillraceCluster(dir: string, settings: ClusterSettings): Pro
     await namesrv.close()
     throw error
   })
-  return {
-    nameServer: namesrv.address,
-    stop: async () => {
-      await broker.close()
-      await namesrv.close()
-    },
+  const stop = async () => {
+    await broker.close()
+    await namesrv.close()
   }
+  return { namesrv, broker, stop }
 }
 
 async function startJavaCluster(dir: string, settings: ClusterSettings): Promise<Cluster> {

@@ -1,9 +1,9 @@
 /** The Java client of 4.3.0, which sends through the VIP port unless it is told not to. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
-import { join } from 'node:path'
 import t from 'tap'
-import { Broker, NameServer } from '#src/index.js'
+
+import { startServers } from './cluster.js'
 import { endings } from './endings.js'
 import { runJava } from './java-peer.js'
 
@@ -25,16 +25,8 @@ function bytesByPort(atEnd: (end: () => Promise<unknown>) => void): (port: numbe
 
 t.test('a client of 4.3.0 sends through the VIP port, in order and with tags, consumes, and consumes again what failed', async (t) => {
   const atEnd = endings(t)
-  const root = t.testdir({})
-  const namesrv = await NameServer.start({ settings: { listenPort: 0, kvConfigPath: join(root, 'kv.json') } })
-  atEnd(() => namesrv.close())
-  const broker = await Broker.start({
-    settings: {
-      ...{ brokerName: 'broker-a', listenPort: 0, namesrvAddr: namesrv.address, storePathRootDir: join(root, 'store') },
-      ...{ mappedFileSizeCommitLog: 1 << 24, waitTimeMillsInSendQueue: 10_000 },
-    },
-  })
-  atEnd(() => broker.close())
+  const { namesrv, broker, stop } = await startServers(t.testdir({}), { mappedFileSizeCommitLog: 1 << 24 })
+  atEnd(stop)
   const bytesOf = bytesByPort(atEnd)
 
   const printed = await runJava('OldClient', [namesrv.address], { release: '4.3.0', timeout: 200_000, killSignal: 'SIGKILL' })
