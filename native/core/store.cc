@@ -3,6 +3,7 @@
 #include "store.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <ctime>
 
@@ -106,13 +107,21 @@ Status Store::Open(FileSystem* files, StoreOptions options, std::shared_ptr<Stor
   if (options.extension_file_bytes == 0) options.extension_file_bytes = kDefaultExtensionFileBytes;
   options.queue_file_bytes = (options.queue_file_bytes + kUnitBytes - 1) / kUnitBytes * kUnitBytes;
 
-  std::shared_ptr<Store> store(new Store(files, std::move(options), std::move(paths)));
-  store->lock_ = std::move(lock);
-  MILLRACE_RETURN_IF_ERROR(store->Recover(log_exists));
-  store->report_.milliseconds =
-      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started).count();
-  *out = std::move(store);
-  return Status::Ok();
+  // A writer may take a file away between a reader's look at its name and at what it holds: the reader looks again.
+  Status status;
+  for (int looks = options.read_only ? 8 : 1; looks > 0; looks--) {
+    std::shared_ptr<Store> store(new Store(files, options, paths));
+    store->lock_ = std::move(lock);
+    status = store->Recover(log_exists);
+    if (status.ok()) {
+      store->report_.milliseconds =
+          std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started).count();
+      *out = std::move(store);
+      return status;
+    }
+    if (status.error_number() != ENOENT) return status;
+  }
+  return status;
 }
 
 Status Store::Recover(bool log_exists) {

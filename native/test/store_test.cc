@@ -9,6 +9,7 @@
 
 #include <thread>
 
+#include "../core/forwarding_file_system.h"
 #include "check.h"
 #include "scratch.h"
 
@@ -30,6 +31,19 @@ void CheckFilled(Store& store, int count) {
     for (size_t n = 0; n < bodies.size(); n++) CHECK_EQ(bodies[n], Body(static_cast<int>(n) * 4 + queue));
   }
 }
+
+// A writer elsewhere removes a file just before it is opened here.
+class Vanishing final : public ForwardingFileSystem {
+ public:
+  explicit Vanishing(std::string path) : ForwardingFileSystem(PosixFileSystem()), path_(std::move(path)) {}
+  Status Open(const std::string& path, OpenMode mode, int* fd) override {
+    if (path == path_) CHECK(Unlink(path).ok());
+    return ForwardingFileSystem::Open(path, mode, fd);
+  }
+
+ private:
+  const std::string path_;
+};
 
 }  // namespace
 
@@ -234,6 +248,24 @@ TEST("a reader of another process sees what was appended before and after it ope
   CHECK(reader->Refresh().ok());
   CheckFilled(*reader, 300);
   CHECK_EQ(AppendOne(*reader, "orders", 0, "no").code, Code::kStoreReadOnly);
+}
+
+TEST("a reader that opens while files are removed sees the rest") {
+  Scratch scratch;
+  auto store = OpenStore(TinyOptions(scratch / "store"));
+  Fill(*store, 0, 300);
+  StoreOptions read_only = TinyOptions(scratch / "store");
+  read_only.read_only = true;
+  for (const std::string& path : {store->index().files().front()->path(), store->log().segments()->front()->path()}) {
+    Vanishing files(path);
+    Status status;
+    auto reader = OpenStore(read_only, &status, &files);
+    CHECK_EQ(status.message(), "");
+    CHECK(reader != nullptr);
+    if (!reader) continue;
+    CHECK_EQ(reader->log().published(), store->log().published());
+    CHECK_EQ(Bodies(*reader, "orders", 3).back(), Body(299));
+  }
 }
 
 TEST("log bytes of one store, in pieces of any length, make the same store elsewhere") {
