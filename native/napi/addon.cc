@@ -58,7 +58,8 @@ napi_value SetErrorFactory(napi_env env, napi_callback_info info) {
 }
 
 napi_value Init(napi_env env, napi_value exports) {
-  auto* environment = new Environment{env, nullptr, {}, nullptr};
+  auto* environment = new Environment;
+  environment->env = env;
   napi_set_instance_data(
       env, environment,
       [](napi_env, void* data, void*) {
@@ -72,6 +73,7 @@ napi_value Init(napi_env env, napi_value exports) {
   ExportAppend(env, exports);
   ExportRead(env, exports);
   ExportSends(env, exports);
+  ExportSendSockets(env, exports);
   ExportTransfer(env, exports);
   ExportParts(env, exports);
   ExportLayouts(env, exports);

@@ -16,9 +16,10 @@ namespace millrace::js {
 // What one environment (main thread, worker) has of the addon.
 struct Environment {
   napi_env env = nullptr;
-  napi_ref error_factory = nullptr;  // (code, message, path, offset, errno) => Error
-  std::vector<uint64_t> unclaimed;   // stores that open() has made and attach() has not taken hold of
-  std::shared_ptr<void> transfers;   // transfer.cc's
+  napi_ref error_factory = nullptr;    // (code, message, path, offset, errno) => Error
+  std::vector<uint64_t> unclaimed;     // stores that open() has made and attach() has not taken hold of
+  std::shared_ptr<void> transfers;     // transfer.cc's
+  std::shared_ptr<void> send_sockets;  // send_sockets.cc's
 };
 Environment* GetEnvironment(napi_env env);
 
@@ -73,8 +74,10 @@ class Arguments {
  public:
   static constexpr size_t kMax = 10;
   Arguments(napi_env env, napi_callback_info info) : env_(env) {
-    napi_get_cb_info(env, info, &count_, values_, nullptr, &data_);
+    napi_get_cb_info(env, info, &count_, values_, &self_, &data_);
   }
+  napi_env env() const { return env_; }
+  napi_value self() const { return self_; }  // JavaScript's `this`
   void* data() const { return data_; }
   size_t count() const { return count_ < kMax ? count_ : kMax; }
   napi_value at(size_t i) const { return values_[i]; }
@@ -97,6 +100,7 @@ class Arguments {
   napi_env env_;
   size_t count_ = kMax;
   napi_value values_[kMax] = {};
+  napi_value self_ = nullptr;
   void* data_ = nullptr;
 };
 

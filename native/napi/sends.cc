@@ -1,9 +1,6 @@
 // Plain sends: frames as they come from a socket are appended and answered in one crossing.
-#include <sys/socket.h>
-
-#include "../core/platform.h"
-#include "../wire/send_frames.h"
 #include "exports.h"
+#include "send_sockets.h"
 
 namespace millrace::js {
 namespace {
@@ -15,13 +12,6 @@ using wire::SendFrames;
 enum TakenNumber { kTakenBytes, kTakenFrames, kTakenLogEnd, kTakenRefused, kTakenArrivals, kTakenNumbers };
 constexpr size_t kMostPairs = 1024;
 
-struct Sends {
-  StoreHandle* handle;
-  napi_ref wrapper;  // keeps the store's object, and with it `handle`
-  SendFrames frames;
-  SendFrames::Taken taken;
-};
-
 bool ReadHost(const uint8_t* bytes, size_t count, Host* host) {
   if (count != 8 && count != 20) return false;
   host->address_bytes = static_cast<uint8_t>(count - 4);
@@ -30,16 +20,8 @@ bool ReadHost(const uint8_t* bytes, size_t count, Host* host) {
   return true;
 }
 
-// As much of the answers as the socket takes at once. What is left, errors included, is left to Node.
-size_t SendNow(int fd, const std::string& answers) {
-  if (fd < 0 || answers.empty()) return 0;
-  const ssize_t sent = send(fd, answers.data(), answers.size(), platform::kSendFlags);
-  return sent < 0 ? 0 : static_cast<size_t>(sent);
-}
-
-// take(bytes, bornHost, numbers, fd) → the answers, or undefined where there are none. Where nothing is waited for,
-// `fd`
-// (-1: none) is the socket's that they belong to, with nothing queued, and what it has taken is not given back.
+// take(bytes, bornHost, numbers, fd) → the answers, or undefined where there are none. `fd` (-1: none) is the socket's
+// that they belong to, with nothing queued, and what it has taken is not given back.
 napi_value Take(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   auto* const sends = static_cast<Sends*>(arguments.data());
@@ -72,7 +54,7 @@ napi_value Take(napi_env env, napi_callback_info info) {
     *number++ = arrival.topic;
     *number++ = arrival.queue_id;
   }
-  const size_t sent = SendNow(static_cast<int>(fd), taken.answers);
+  const size_t sent = wire::SendNow(static_cast<int>(fd), taken.answers);
   return taken.answers.size() == sent ? nullptr : Copy(env, taken.answers.data() + sent, taken.answers.size() - sent);
 }
 
@@ -89,7 +71,33 @@ napi_value SetTopic(napi_env env, napi_callback_info info) {
   return Undefined(env);
 }
 
-// createSends(store, {regionJson, cluster, traceOn, maxBodyBytes, version}) → {take, setTopic}
+// watch(fd, bornHost, begun, gate, onRead) → a socket, or undefined where it can't be had. From now on its bytes are
+// read here, behind those that have begun a frame, and plain sends are taken of them. gate() is asked before: 0,
+// nothing is taken now; 1, sends are; 2, and where they arrive is told. onRead(rest?, unsent?, ended?, arrivals?) gets
+// what else has come (after it no sends are taken until it returns a Buffer, with the beginning of a frame or nothing),
+// answers that the socket has not taken, an errno or 0 when nothing more comes, and pairs of topic and queue id.
+napi_value Watch(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  auto* const sends = static_cast<Sends*>(arguments.data());
+  uint8_t *born = nullptr, *begun = nullptr;
+  size_t born_count = 0, begun_count = 0;
+  Host born_host;
+  int64_t fd = -1;
+  if (!arguments.Integer(0, &fd) || !arguments.Bytes(1, &born, &born_count) ||
+      !ReadHost(born, born_count, &born_host) || !arguments.Bytes(2, &begun, &begun_count) ||
+      !arguments.Is(3, napi_function) || !arguments.Is(4, napi_function))
+    return ThrowArgument(env, "watch takes a descriptor, a host's 8 or 20 bytes, bytes and two functions");
+  return WatchSocket(env, {sends, arguments.self(), arguments.at(3), arguments.at(4)}, static_cast<int>(fd), born_host,
+                     {reinterpret_cast<const char*>(begun), begun_count});
+}
+
+// taken() → frames that were taken from sockets that are watched
+napi_value TakenFromSockets(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  return js::Number(env, static_cast<double>(static_cast<Sends*>(arguments.data())->frames_taken));
+}
+
+// createSends(store, {regionJson, cluster, traceOn, maxBodyBytes, version}) → {take, setTopic, watch, taken}.
 napi_value CreateSends(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   StoreHandle* handle = OpenHandle(env, arguments.at(0));
@@ -102,14 +110,15 @@ napi_value CreateSends(napi_env env, napi_callback_info info) {
     return ThrowArgument(env, "createSends takes a store and options");
   auto* const sends = new Sends{handle, nullptr, SendFrames(&handle->store(), std::move(options)), {}};
   napi_create_reference(env, arguments.at(0), 1, &sends->wrapper);
-  napi_value take = nullptr, set_topic = nullptr, made = Object(env);
-  napi_create_function(env, "take", NAPI_AUTO_LENGTH, Take, sends, &take);
-  napi_create_function(env, "setTopic", NAPI_AUTO_LENGTH, SetTopic, sends, &set_topic);
-  Set(env, made, "take", take);
-  Set(env, made, "setTopic", set_topic);
-  // Whoever has one of the two has the other.
-  Set(env, take, "sends", made);
-  Set(env, set_topic, "sends", made);
+  napi_value made = Object(env);
+  constexpr std::pair<const char*, napi_callback> kFunctions[] = {
+      {"take", Take}, {"setTopic", SetTopic}, {"watch", Watch}, {"taken", TakenFromSockets}};
+  for (const auto& [name, callback] : kFunctions) {
+    napi_value function = nullptr;
+    napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, sends, &function);
+    Set(env, made, name, function);
+    Set(env, function, "sends", made);  // whoever has one of them has them all
+  }
   napi_add_finalizer(
       env, made, sends,
       [](napi_env e, void* pointer, void*) {

@@ -52,12 +52,17 @@ void SendFrames::SetTopic(std::string_view topic, int32_t number, int32_t queues
   known.queues.resize(static_cast<size_t>(queues), nullptr);
 }
 
+void SendFrames::Taken::Clear() {
+  bytes = 0;
+  frames = log_end = 0;
+  answers.clear();
+  refused.clear();
+  arrivals.clear();
+  cut_off = false;
+}
+
 void SendFrames::Take(std::string_view bytes, const Host& born_host, Taken* taken) {
-  taken->bytes = 0;
-  taken->frames = taken->log_end = 0;
-  taken->answers.clear();
-  taken->refused.clear();
-  taken->arrivals.clear();
+  taken->Clear();
   // Of what is appended at once: unescaped, a property string is no longer; then comes the cluster.
   const size_t room = bytes.size() + (kMostFrames + kMostInBatch) * (options_.cluster.size() + 16);
   if (room > scratch_bytes_) {
@@ -67,7 +72,9 @@ void SendFrames::Take(std::string_view bytes, const Host& born_host, Taken* take
   scratch_used_ = 0;
   for (size_t frames = 0; frames < kMostFrames; frames++) {
     SendRequest request;
-    if (ReadSendRequest(bytes.substr(taken->bytes), &request) != FrameKind::kPlainSend) break;
+    const FrameKind kind = ReadSendRequest(bytes.substr(taken->bytes), &request);
+    taken->cut_off = kind == FrameKind::kCutOff;
+    if (kind != FrameKind::kPlainSend) break;
     // A batch is an append of its own.
     if (request.batch) Commit(taken, false);
     if (!Plan(request, taken->bytes, born_host)) break;

@@ -46,6 +46,8 @@ class SendFrames {
     std::string answers;
     std::vector<Piece> refused;  // frames among those taken that TypeScript must answer
     std::vector<Arrival> arrivals;
+    bool cut_off = false;  // what is left is nothing, or the beginning of a frame
+    void Clear();
   };
   // Takes plain sends from the start of `bytes`, to the first frame that is none or is cut off. `taken` is used again
   // for its memory.

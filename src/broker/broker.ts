@@ -204,6 +204,7 @@ async function listen(context: BrokerContext, plainSends: PlainSends, log: Log, 
     port: vip ? settings.listenPort - VIP_DISTANCE : settings.listenPort,
     handlers,
     onBytes: (bytes, connection) => plainSends.take(bytes, connection, (command, from) => server.take(command, from)),
+    readBy: (...socket) => plainSends.watch(...socket),
     idleMs: settings.serverChannelMaxIdleTimeSeconds * 1000,
     onConnectionClosed: (connection) => {
       consumers.removeLink(connection)

@@ -8,7 +8,8 @@ import { type Command, readCommand, writeCommand } from '../protocol/command.js'
 import { quote } from '../protocol/fastjson.js'
 import { FrameReader } from '../protocol/frame.js'
 import { OWN_VERSION } from '../protocol/version.js'
-import type { Connection } from '../remoting/connection.js'
+import type { Connection, OnRead, SocketReader } from '../remoting/connection.js'
+import { observed } from '../remoting/remoting-server.js'
 import type { MessageStore } from '../store/message-store.js'
 import type { SendFrames, TakenFrames } from '../store/send-frames.js'
 import type { AppendStatus } from '../store/types.js'
@@ -50,7 +51,7 @@ export class PlainSends {
 
   /** Requests that went this way. */
   get taken(): number {
-    return this.#taken
+    return this.#taken + this.#frames.takenFromSockets
   }
 
   /** A topic has come, changed or gone. */
@@ -62,13 +63,8 @@ export class PlainSends {
 
   /** As a server's `onBytes`; `otherwise` answers a request in the handlers' way. */
   take(bytes: Buffer, connection: Connection, otherwise: (command: Command, connection: Connection) => void): number {
-    const { settings, held, now } = this.#options
-    const mayTake =
-      this.#waiting < settings.sendThreadPoolQueueCapacity &&
-      now() >= settings.startAcceptSendRequestTimeStamp &&
-      (settings.brokerPermission & PERM_WRITE) !== 0 &&
-      !waitedTooLong(this.#options, connection)
-    if (!mayTake) return 0
+    const { held } = this.#options
+    if (!this.#mayTake() || waitedTooLong(this.#options, connection)) return 0
     const taken = this.#frames.take(bytes, this.#hostOf(connection), connection.idleDescriptor)
     if (taken.bytes === 0) return 0
     this.#taken += taken.frames
@@ -79,6 +75,26 @@ export class PlainSends {
       otherwise(commandIn(bytes.subarray(at, at + (taken.refused[i + 1] as number))), connection)
     }
     return taken.bytes
+  }
+
+  /** As a connection's `readBy`: the frames of a socket on which sends come are taken where they come in. */
+  watch(descriptor: number, begun: Buffer, connection: Connection, onRead: OnRead): SocketReader | undefined {
+    const { held } = this.#options
+    return this.#frames.watch(descriptor, {
+      ...{ bornHost: this.#hostOf(connection), begun, onRead },
+      mayTake: () => (this.#mayTake() ? (held.count > 0 ? 'sends and arrivals' : 'sends') : 'nothing'),
+      onArrival: (topic, queueId) => held.arrived(topic, queueId),
+    })
+  }
+
+  #mayTake(): boolean {
+    const { settings, now } = this.#options
+    return (
+      this.#waiting < settings.sendThreadPoolQueueCapacity &&
+      now() >= settings.startAcceptSendRequestTimeStamp &&
+      (settings.brokerPermission & PERM_WRITE) !== 0 &&
+      !observed()
+    )
   }
 
   #answer({ answers, status, frames }: TakenFrames, connection: Connection): void {

@@ -120,8 +120,19 @@ export interface UnitMismatch {
 /** Writes the messages of its block, and its answer over them; the layout stands in native/napi/append.cc. */
 export type NativeAppend = (body?: Uint8Array) => void
 
+/** A socket that the core reads. */
+export type NativeSocket = { readonly [opaque]: 'socket' }
 /** Takes frames of plain sends; the order of `numbers` stands in native/napi/sends.cc. */
 export interface NativeSends {
+  /** See native/napi/sends.cc. */
+  watch(
+    fd: number,
+    bornHost: Uint8Array,
+    begun: Uint8Array,
+    gate: () => number,
+    onRead: (rest?: Buffer, unsent?: Buffer, ended?: number, arrivals?: readonly number[]) => Buffer | undefined,
+  ): NativeSocket | undefined
+  taken(): number
   take(bytes: Uint8Array, bornHost: Uint8Array, numbers: Float64Array, fd: number): Buffer | undefined
   setTopic(topic: string, number: number, queues: number): void
 }
@@ -168,6 +179,10 @@ export interface Binding {
     store: NativeStore,
     options: { regionJson: string; cluster: string; traceOn: boolean; maxBodyBytes: number; version: number },
   ): NativeSends
+  listenSocket(socket: NativeSocket, whether: boolean): void
+  handOver(socket: NativeSocket): void
+  quietMs(socket: NativeSocket): number
+  closeSocket(socket: NativeSocket): void
   queue(store: NativeStore, topic: string, queueId: number, make: boolean): number
   appendRaw(store: NativeStore, logOffset: number, bytes: Uint8Array): void
   wakeWhenFlushed(store: NativeStore, logOffset: number): void

@@ -16,6 +16,7 @@ const HEAD_BYTES = 8
 /** Pieces below this are put together: each on its own would take several times its bytes. */
 const SMALL_BYTES = 1024
 const TAIL_BYTES = 16 << 10
+const NOTHING = Buffer.alloc(0)
 
 export const JSON_HEADER = 0
 export const BINARY_HEADER = 1
@@ -87,6 +88,11 @@ export class FrameReader {
 
   skip(bytes: number): void {
     this.#take(bytes)
+  }
+
+  /** All that is left, which somebody else puts together. */
+  takeAll(): Buffer {
+    return this.#bytes === 0 ? NOTHING : this.#take(this.#bytes)
   }
 
   /** The next frame that is whole, undefined when more must be pushed. Throws a FrameError as soon as the bytes can't be a frame, without waiting for its end. */

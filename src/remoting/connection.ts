@@ -2,6 +2,7 @@
  * One socket of the remoting protocol, on either side: bytes to commands, commands to bytes. What is written in one turn of the event loop leaves together.
  */
 import type { Socket } from 'node:net'
+import { getSystemErrorName } from 'node:util'
 import { type Command, readCommand, writeHead } from '../protocol/command.js'
 import { FrameError, FrameReader } from '../protocol/frame.js'
 
@@ -10,11 +11,15 @@ const MAX_UNREAD_BYTES = 16 << 20
 /** The same of answers whose bodies lie outside. */
 const MAX_UNREAD_ANSWERS = 1024
 const LINGER_MS = 3000
+/** The beginning of a frame that is larger is not given to another reader. */
+const MAX_BEGUN_BYTES = 64 << 10
 
 export interface ConnectionOptions {
   onCommand: (command: Command, connection: Connection) => unknown
   /** Given bytes that begin with a whole frame, before they become commands: how many of them, whole frames, are done with. */
   onBytes?: ((bytes: Buffer, connection: Connection) => number) | undefined
+  /** Offered the socket when `onBytes` has done with whatever came: to read it from now on in Node's place, `begun` first. */
+  readBy?: ((descriptor: number, begun: Buffer, connection: Connection, onRead: OnRead) => SocketReader | undefined) | undefined
   /** `reason`: why this end closed it; undefined where the other did. */
   onClose: (connection: Connection, reason: string | undefined) => void
   /** Closed after so many milliseconds without a byte in either direction. */
@@ -22,6 +27,28 @@ export interface ConnectionOptions {
   /** Bytes of frames that are not whole yet, told as they change. */
   onPending?: (connection: Connection, change: number) => void
 }
+
+/** What a reader does not take, answers that the socket did not take, and, when nothing more comes, an errno or 0. Gives back the beginning of a frame, or nothing, from which on the reader may take again; undefined where not yet. */
+export type OnRead = (rest: Buffer | undefined, unsent: Buffer | undefined, ended: number | undefined) => Buffer | undefined
+
+/** Reads a socket in Node's place, and answers some of what it reads. */
+export interface SocketReader {
+  pause(): void
+  resume(): void
+  /** It answers nothing, and gives over all that comes, until that gives it back. */
+  handOver(): void
+  readonly quietMs: number
+  close(): void
+}
+
+/** What Node says of a socket nowhere else. */
+interface Handle {
+  readonly fd?: number
+  readonly writeQueueSize?: number
+  readStart?(): void
+  readStop?(): void
+}
+const handleOf = (socket: Socket): Handle | undefined => (socket as unknown as { _handle?: Handle | null })._handle ?? undefined
 
 /** A body that this process's memory does not have. */
 export interface OutsideBody {
@@ -39,6 +66,12 @@ export class Connection {
   #pending = 0
   #corked = false
   #outside = 0
+  #readBy: SocketReader | undefined
+  /** It takes what comes. */
+  #given = false
+  #paused = false
+  /** What came last was done with by `onBytes`. */
+  #onlyBytes = false
   #heardMs = 0
   #reason: string | undefined
   #closed = false
@@ -50,14 +83,13 @@ export class Connection {
     const address = remoteAddress.replace(/^::ffff:/, '')
     this.remote = `${address.includes(':') ? `[${address}]` : address}:${remotePort}`
     socket.on('data', (chunk: Buffer) => {
-      this.#heardMs = performance.now()
-      this.#reader.push(chunk)
-      this.#work()
+      this.#heard(chunk)
+      if (this.#onlyBytes) this.#offer()
     })
     socket.on('error', (error) => this.close(error.message))
     socket.on('close', () => this.#gone())
     socket.on('drain', () => this.#goOn())
-    socket.setTimeout(options.idleMs, () => this.close(`idle for ${options.idleMs} ms`))
+    socket.setTimeout(options.idleMs, () => this.#idle())
   }
 
   /** How long the request that is looked at has lain here, in milliseconds: the other end may have to take answers first. */
@@ -67,7 +99,7 @@ export class Connection {
 
   /** The socket's descriptor, for somebody who sends something at once; -1 where something else would come after it that was written before. */
   get idleDescriptor(): number {
-    const handle = (this.#socket as unknown as { _handle?: { fd?: number; writeQueueSize?: number } | null })._handle
+    const handle = handleOf(this.#socket)
     const idle = this.#outside === 0 && !this.#corked && this.#socket.writableLength === 0 && !this.#closed && handle?.writeQueueSize === 0
     return idle ? (handle.fd ?? -1) : -1
   }
@@ -86,6 +118,7 @@ export class Connection {
   write(bytes: Uint8Array): void {
     const socket = this.#socket
     if (this.#closed || socket.destroyed || socket.writableEnded) return
+    this.#takeBack()
     if (!this.#corked) {
       this.#corked = true
       socket.cork()
@@ -100,6 +133,7 @@ export class Connection {
   /** The same for a body that lies outside; settles as its `send` does. */
   async sendOutside(command: Omit<Command, 'body'>, body: OutsideBody): Promise<void> {
     if (this.#closed || this.#socket.destroyed || this.#socket.writableEnded) return
+    this.#takeBack()
     this.#outside++
     try {
       await body.send(this.#socket, writeHead(command, command.type, body.bytes))
@@ -112,28 +146,41 @@ export class Connection {
   close(reason: string): void {
     if (this.#closed) return
     this.#reason ??= reason
+    this.#readBy?.close()
     this.#socket.destroy()
   }
 
   /** When what was sent is with the kernel, or when the other end has not taken it for a while. */
   end(): void {
     if (this.#closed) return
+    this.#takeBack()
     const late = setTimeout(() => this.#socket.destroy(), LINGER_MS)
     this.#socket.end(() => this.#socket.destroy()).once('close', () => clearTimeout(late))
+  }
+
+  #heard(chunk: Buffer): void {
+    this.#heardMs = performance.now()
+    this.#reader.push(chunk)
+    this.#work()
   }
 
   /** Takes the frames that are whole, as long as the other end takes what they are answered with. */
   #work(): void {
     const socket = this.#socket
+    this.#onlyBytes = false
     try {
       while (!socket.destroyed) {
         if (socket.writableLength > MAX_UNREAD_BYTES || this.#outside >= MAX_UNREAD_ANSWERS) {
-          socket.pause()
+          this.#pause()
           break
         }
-        if (this.#taken()) continue
+        if (this.#taken()) {
+          this.#onlyBytes = true
+          continue
+        }
         const frame = this.#reader.next()
         if (frame === undefined) break
+        this.#onlyBytes = false
         this.#options.onCommand(readCommand(frame), this)
       }
     } catch (error) {
@@ -152,9 +199,72 @@ export class Connection {
     return bytes > 0
   }
 
+  /** Nothing of what was read or is to be written lies here, but the beginning of a frame. */
+  get #free(): boolean {
+    return this.#reader.pendingBytes <= MAX_BEGUN_BYTES && !this.#paused && this.idleDescriptor !== -1
+  }
+
+  #begun(): Buffer {
+    const begun = this.#reader.takeAll()
+    this.#tellPending(0)
+    this.#given = true
+    return begun
+  }
+
+  #offer(): void {
+    const { readBy } = this.#options
+    const socket = this.#socket
+    const handle = handleOf(socket)
+    if (readBy === undefined || this.#readBy !== undefined || handle?.readStop === undefined || !this.#free) return
+    const begun = this.#begun()
+    this.#readBy = readBy(this.idleDescriptor, begun, this, (...read) => this.#onRead(...read))
+    if (this.#readBy === undefined) {
+      this.#given = false
+      this.#reader.push(begun)
+      return
+    }
+    handle.readStop() // not `pause`, after which Node's streams read ahead
+  }
+
+  #onRead(rest: Buffer | undefined, unsent: Buffer | undefined, ended: number | undefined): Buffer | undefined {
+    this.#given = false
+    if (unsent !== undefined) this.write(unsent)
+    if (rest !== undefined) this.#heard(rest)
+    if (ended === 0) {
+      // Node is to see the end itself.
+      this.#readBy?.close()
+      this.#readBy = undefined
+      handleOf(this.#socket)?.readStart?.()
+    } else if (ended !== undefined) this.close(`read ${getSystemErrorName(-ended)}`)
+    return ended === undefined && !this.#closed && this.#free ? this.#begun() : undefined
+  }
+
+  /** Something else is to be written. */
+  #takeBack(): void {
+    if (!this.#given) return
+    this.#given = false
+    this.#readBy?.handOver()
+  }
+
+  #pause(): void {
+    this.#paused = true
+    if (this.#readBy === undefined) this.#socket.pause()
+    else this.#readBy.pause()
+  }
+
   #goOn(): void {
-    this.#socket.resume()
+    this.#paused = false
     this.#work()
+    if (this.#paused) return
+    if (this.#readBy === undefined) this.#socket.resume()
+    else this.#readBy.resume()
+  }
+
+  #idle(): void {
+    const { idleMs } = this.#options
+    const leftMs = idleMs - (this.#readBy?.quietMs ?? idleMs)
+    if (leftMs > 0) this.#socket.setTimeout(leftMs)
+    else this.close(`idle for ${idleMs} ms`)
   }
 
   #tellPending(bytes: number): void {
@@ -166,6 +276,7 @@ export class Connection {
   #gone(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#readBy?.close()
     this.#tellPending(0)
     this.#options.onClose(this, this.#reason)
   }

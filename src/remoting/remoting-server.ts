@@ -9,7 +9,7 @@ import { type Command, isOneway, isResponse, responseTo } from '../protocol/comm
 import { FieldError } from '../protocol/fields.js'
 import { ResponseCode } from '../protocol/response-code.js'
 import { OWN } from '../protocol/version.js'
-import { Connection, type OutsideBody } from './connection.js'
+import { Connection, type ConnectionOptions, type OutsideBody } from './connection.js'
 
 /** What a handler answers; nothing where there is no answer. */
 export interface Answer extends Partial<Pick<Command, 'code' | 'remark' | 'fields' | 'body'>> {
@@ -50,8 +50,9 @@ export interface RemotingServerOptions {
   port: number
   /** By request code. */
   handlers: ReadonlyMap<number, Handler>
-  /** As ConnectionOptions have it: a shorter way for the requests that come most. Its requests are counted by whoever takes them. */
-  onBytes?: (bytes: Buffer, connection: Connection) => number
+  /** As ConnectionOptions have both: a shorter way for the requests that come most. Its requests are counted by whoever takes them, as long as none is `observed`. */
+  onBytes?: ConnectionOptions['onBytes']
+  readBy?: ConnectionOptions['readBy']
   onConnectionClosed?: (connection: Connection) => void
   /** What went wrong with a connection or a request, for the log. */
   onTrouble?: (trouble: { remote: string; reason: string; code?: number }) => void
@@ -79,6 +80,8 @@ const MAX_REMARK = 4096
 /** Each request that is taken, and each that is answered. Of one connection's, `opaque` tells them apart. */
 const requests = channel('millrace:request')
 const answers = channel('millrace:answer')
+/** Somebody wants to hear of each. */
+export const observed = (): boolean => requests.hasSubscribers || answers.hasSubscribers
 
 export class RemotingServer {
   readonly #options: RemotingServerOptions
@@ -131,7 +134,8 @@ export class RemotingServer {
     const connection = new Connection(socket, {
       idleMs,
       onCommand: (command, from) => this.take(command, from),
-      onBytes: this.#options.onBytes && ((bytes, from) => this.#takeBytes(bytes, from)),
+      onBytes: this.#options.onBytes,
+      readBy: this.#options.readBy,
       onClose: (gone, reason) => {
         this.#connections.delete(gone)
         if (reason !== undefined) this.#trouble(gone, reason)
@@ -143,11 +147,6 @@ export class RemotingServer {
       },
     })
     this.#connections.add(connection)
-  }
-
-  /** The shorter way tells nobody of single requests: whoever listens has them go the longer one. */
-  #takeBytes(bytes: Buffer, connection: Connection): number {
-    return requests.hasSubscribers || answers.hasSubscribers ? 0 : (this.#options.onBytes?.(bytes, connection) ?? 0)
   }
 
   /** As if it came from the connection. */

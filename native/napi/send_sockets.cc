@@ -1,0 +1,241 @@
+// Sockets that the core reads, in the event loop of their environment.
+#include "exports.h"
+
+#include <uv.h>
+
+#include <cerrno>
+#include <unordered_set>
+
+#include "../core/platform.h"
+#include "send_sockets.h"
+
+namespace millrace::js {
+namespace {
+
+class Sockets;
+
+// A socket and its place in the event loop. The loop has it until it is closed; the program has a handle on it.
+struct Socket {
+  Sockets* sockets;
+  Sends* sends;
+  napi_ref self, gate, on_read;
+  std::unique_ptr<wire::SendSocket> socket;  // null once it is closed
+  uv_poll_t poll;
+};
+
+// Of one environment.
+class Sockets {
+ public:
+  explicit Sockets(napi_env env) : env_(env) {
+    napi_get_uv_event_loop(env, &loop_);
+    napi_value name = String(env, "millrace.sockets");
+    napi_async_init(env, nullptr, name, &context_);
+    napi_value resource = Object(env);
+    napi_create_reference(env, resource, 1, &resource_);
+    napi_add_async_cleanup_hook(
+        env,
+        [](napi_async_cleanup_hook_handle hook, void* data) {
+          auto* const sockets = static_cast<Sockets*>(data);
+          sockets->hook_ = hook;
+          for (const auto& open : std::vector(sockets->open_.begin(), sockets->open_.end())) sockets->Close(*open);
+          sockets->EndWhereEmpty();
+        },
+        this, nullptr);
+  }
+
+  std::shared_ptr<Socket> Open(const SendSocketParts& parts, int fd, const Host& born, std::string_view begun) {
+    const int own = platform::Duplicate(fd);
+    if (own < 0) return nullptr;
+    auto socket = std::make_shared<Socket>();
+    socket->socket = std::make_unique<wire::SendSocket>(&parts.sends->frames, own, born, begun);
+    if (uv_poll_init(loop_, &socket->poll, own) != 0) return nullptr;
+    socket->poll.data = socket.get();
+    socket->sockets = this;
+    socket->sends = parts.sends;
+    napi_create_reference(env_, parts.self, 1, &socket->self);
+    napi_create_reference(env_, parts.gate, 1, &socket->gate);
+    napi_create_reference(env_, parts.on_read, 1, &socket->on_read);
+    open_.insert(socket);
+    Listen(*socket);
+    return socket;
+  }
+
+  static void Listen(Socket& socket) {
+    uv_poll_start(&socket.poll, UV_READABLE, [](uv_poll_t* poll, int status, int) {
+      auto* const ready = static_cast<Socket*>(poll->data);
+      ready->sockets->OnReadable(*ready, status);
+    });
+  }
+
+  void Close(Socket& socket) {
+    if (!socket.socket) return;
+    uv_poll_stop(&socket.poll);
+    socket.socket.reset();
+    uv_close(reinterpret_cast<uv_handle_t*>(&socket.poll), [](uv_handle_t* poll) {
+      auto* const closed = static_cast<Socket*>(poll->data);
+      closed->sockets->OnClosed(*closed);
+    });
+  }
+
+ private:
+  void OnReadable(Socket& socket, int status) {
+    napi_handle_scope scope = nullptr;
+    napi_open_handle_scope(env_, &scope);
+    wire::SendFrames::Taken& taken = socket.sends->taken;
+    const Taking taking = socket.sends->handle->released() ? Taking::kNothing : AskGate(socket);
+    wire::SendSocket::Read read = socket.socket->Next(taking != Taking::kNothing, &taken);
+    if (status < 0 && !read.ended) read.ended = true, read.error = -status;
+    socket.sends->frames_taken += taken.frames;
+    if (read.ended) uv_poll_stop(&socket.poll);
+    const bool told = taking == Taking::kTold && !taken.arrivals.empty();
+    if (read.handed_over() || told) Call(socket, read, told);
+    napi_close_handle_scope(env_, scope);
+  }
+
+  enum class Taking { kNothing, kUntold, kTold };
+  Taking AskGate(const Socket& socket) {
+    napi_value gate = nullptr, answer = nullptr;
+    napi_get_reference_value(env_, socket.gate, &gate);
+    int32_t number = 0;
+    if (napi_call_function(env_, Undefined(env_), gate, 0, nullptr, &answer) != napi_ok) {
+      Uncaught();
+    } else {
+      napi_get_value_int32(env_, answer, &number);
+    }
+    return static_cast<Taking>(number);
+  }
+
+  void Call(Socket& socket, const wire::SendSocket::Read& read, bool told) {
+    napi_value arguments[] = {Undefined(env_), Undefined(env_), Undefined(env_), Undefined(env_)};
+    if (!read.rest.empty()) arguments[0] = Copy(env_, read.rest.data(), read.rest.size());
+    if (!read.unsent.empty()) arguments[1] = Copy(env_, read.unsent.data(), read.unsent.size());
+    if (read.ended) arguments[2] = js::Number(env_, read.error);
+    if (told) {
+      std::vector<int64_t> pairs;
+      for (const auto& arrival : socket.sends->taken.arrivals) {
+        pairs.push_back(arrival.topic);
+        pairs.push_back(arrival.queue_id);
+      }
+      arguments[3] = Numbers(env_, pairs);
+    }
+    napi_value on_read = nullptr, resource = nullptr, begun = nullptr;
+    napi_get_reference_value(env_, socket.on_read, &on_read);
+    napi_get_reference_value(env_, resource_, &resource);
+    if (napi_make_callback(env_, context_, resource, on_read, 4, arguments, &begun) != napi_ok) {
+      Uncaught();
+      return;
+    }
+    uint8_t* bytes = nullptr;
+    size_t count = 0;
+    bool is_bytes = false;
+    napi_is_buffer(env_, begun, &is_bytes);
+    if (!is_bytes || !socket.socket) return;
+    napi_get_buffer_info(env_, begun, reinterpret_cast<void**>(&bytes), &count);
+    socket.socket->TakeBack({reinterpret_cast<const char*>(bytes), count});
+  }
+
+  // As if it had been thrown in an event of a socket of Node's.
+  void Uncaught() {
+    napi_value error = nullptr;
+    if (napi_get_and_clear_last_exception(env_, &error) == napi_ok) napi_fatal_exception(env_, error);
+  }
+
+  void OnClosed(Socket& socket) {
+    for (napi_ref reference : {socket.self, socket.gate, socket.on_read}) napi_delete_reference(env_, reference);
+    const auto found =
+        std::find_if(open_.begin(), open_.end(), [&](const auto& open) { return open.get() == &socket; });
+    open_.erase(found);
+    EndWhereEmpty();
+  }
+
+  void EndWhereEmpty() {
+    if (hook_ == nullptr || !open_.empty()) return;
+    napi_remove_async_cleanup_hook(hook_);
+    hook_ = nullptr;
+  }
+
+  const napi_env env_;
+  uv_loop_s* loop_ = nullptr;
+  napi_async_context context_ = nullptr;
+  napi_ref resource_ = nullptr;
+  std::unordered_set<std::shared_ptr<Socket>> open_;
+  napi_async_cleanup_hook_handle hook_ = nullptr;  // once the environment ends
+};
+
+Sockets& SocketsOf(napi_env env) {
+  std::shared_ptr<void>& sockets = GetEnvironment(env)->send_sockets;
+  if (!sockets) sockets = std::make_shared<Sockets>(env);
+  return *static_cast<Sockets*>(sockets.get());
+}
+
+// The socket behind an external of WatchSocket's.
+Socket* SocketOf(const Arguments& arguments) {
+  void* pointer = nullptr;
+  if (!arguments.Is(0, napi_external)) return nullptr;
+  napi_get_value_external(arguments.env(), arguments.at(0), &pointer);
+  return static_cast<std::shared_ptr<Socket>*>(pointer)->get();
+}
+
+// listenSocket(socket, whether)
+napi_value ListenSocket(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  Socket* const socket = SocketOf(arguments);
+  bool listen = false;
+  if (socket == nullptr || !arguments.Boolean(1, &listen)) return ThrowArgument(env, "listenSocket takes a socket");
+  if (!socket->socket) return Undefined(env);
+  if (listen) {
+    Sockets::Listen(*socket);
+  } else {
+    uv_poll_stop(&socket->poll);
+  }
+  return Undefined(env);
+}
+
+// handOver(socket): nothing is taken of it until onRead says so
+napi_value HandOver(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  Socket* const socket = SocketOf(arguments);
+  if (socket == nullptr) return ThrowArgument(env, "handOver takes a socket");
+  if (socket->socket) socket->socket->HandOver();
+  return Undefined(env);
+}
+
+// quietMs(socket) → for so long nothing has come
+napi_value QuietMs(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  Socket* const socket = SocketOf(arguments);
+  if (socket == nullptr) return ThrowArgument(env, "quietMs takes a socket");
+  const int64_t heard = socket->socket ? socket->socket->heard_ms() : 0;
+  return js::Number(env, static_cast<double>(platform::CoarseMs() - heard));
+}
+
+// closeSocket(socket): lets go of it
+napi_value CloseSocket(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  Socket* const socket = SocketOf(arguments);
+  if (socket == nullptr) return ThrowArgument(env, "closeSocket takes a socket");
+  socket->sockets->Close(*socket);
+  return Undefined(env);
+}
+
+}  // namespace
+
+napi_value WatchSocket(napi_env env, const SendSocketParts& parts, int fd, const Host& born, std::string_view begun) {
+  auto socket = SocketsOf(env).Open(parts, fd, born, begun);
+  if (!socket) return Undefined(env);
+  napi_value external = nullptr;
+  napi_create_external(
+      env, new std::shared_ptr<Socket>(std::move(socket)),
+      [](napi_env, void* pointer, void*) { delete static_cast<std::shared_ptr<Socket>*>(pointer); }, nullptr,
+      &external);
+  return external;
+}
+
+void ExportSendSockets(napi_env env, napi_value exports) {
+  Export(env, exports, "listenSocket", ListenSocket);
+  Export(env, exports, "handOver", HandOver);
+  Export(env, exports, "quietMs", QuietMs);
+  Export(env, exports, "closeSocket", CloseSocket);
+}
+
+}  // namespace millrace::js

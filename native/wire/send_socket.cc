@@ -1,0 +1,91 @@
+#include "send_socket.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "../core/platform.h"
+
+namespace millrace::wire {
+
+namespace {
+
+constexpr size_t kMostRead = 128 << 10;
+// Of all sockets of a thread together: TypeScript bounds what is more.
+constexpr size_t kMostKeptOfAll = 16 << 20;
+
+thread_local size_t kept_of_all = 0;
+
+// What is read, and before it what was kept: of one socket at a time.
+char* Room() {
+  thread_local const auto room = std::make_unique_for_overwrite<char[]>(SendSocket::kMostKept + kMostRead);
+  return room.get();
+}
+
+}  // namespace
+
+size_t SendNow(int fd, std::string_view bytes) {
+  if (fd < 0 || bytes.empty()) return 0;
+  const ssize_t sent = send(fd, bytes.data(), bytes.size(), platform::kSendFlags);
+  return sent < 0 ? 0 : static_cast<size_t>(sent);
+}
+
+SendSocket::SendSocket(SendFrames* frames, int fd, const Host& born_host, std::string_view begun)
+    : frames_(frames), fd_(fd), born_host_(born_host), heard_ms_(platform::CoarseMs()) {
+  TakeBack(begun);
+}
+
+SendSocket::~SendSocket() {
+  kept_of_all -= kept_.size();
+  close(fd_);
+}
+
+void SendSocket::TakeBack(std::string_view begun) { handed_over_ = !Keep(begun); }
+
+bool SendSocket::Keep(std::string_view begun) {
+  if (begun.size() > kMostKept || kept_of_all - kept_.size() + begun.size() > kMostKeptOfAll) return false;
+  kept_of_all += begun.size() - kept_.size();
+  kept_.assign(begun);
+  return true;
+}
+
+SendSocket::Read SendSocket::Next(bool take, SendFrames::Taken* taken) {
+  Read read;
+  taken->Clear();
+  char* const room = Room();
+  memcpy(room, kept_.data(), kept_.size());
+  ssize_t got;
+  do {
+    got = recv(fd_, room + kept_.size(), kMostRead, 0);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return read;
+  read.ended = got <= 0;
+  read.error = got < 0 ? errno : 0;
+  heard_ms_ = platform::CoarseMs();
+  std::string_view bytes(room, kept_.size() + (got > 0 ? static_cast<size_t>(got) : 0));
+  if (take && !handed_over_ && !read.ended) {
+    frames_->Take(bytes, born_host_, taken);
+    // What was refused comes before what is left, and nothing that was taken lies between them any more.
+    char* from = room + taken->bytes;
+    for (auto refused = taken->refused.rbegin(); refused != taken->refused.rend(); ++refused) {
+      from -= refused->bytes;
+      memmove(from, room + refused->at, refused->bytes);
+    }
+    read.rest = bytes.substr(static_cast<size_t>(from - room));
+    if (taken->refused.empty() && taken->cut_off && Keep(read.rest))
+      read.rest = {};
+    else
+      Keep({});
+    read.unsent = std::string_view(taken->answers).substr(SendNow(fd_, taken->answers));
+  } else {
+    read.rest = bytes;
+    Keep({});
+  }
+  handed_over_ = handed_over_ || read.handed_over();
+  return read;
+}
+
+}  // namespace millrace::wire
