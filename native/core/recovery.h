@@ -12,6 +12,7 @@
 #include "commit_log.h"
 #include "consume_queue.h"
 #include "dispatch.h"
+#include "forgotten.h"
 #include "index_file.h"
 
 namespace millrace {
@@ -47,6 +48,7 @@ class Recovery {
     CommitLog* log;
     ConsumeQueues* queues;
     IndexFiles* index;
+    const Forgotten* forgotten;
     const DispatchRules* rules;
     bool clean;  // no abort file
     bool has_position;

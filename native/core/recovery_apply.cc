@@ -137,7 +137,8 @@ Status Recovery::DispatchRecord(const RecordView& view, int64_t at, bool whole_l
 Status Recovery::MinOffset(ConsumeQueue* queue, int64_t max, int64_t* min) {
   // Not beyond `max`: a file is a hole from there on, and what is read of a hole fills the page cache.
   const int64_t low = std::min(max, queue->files_begin());
-  return queue->FirstNotBelow(LogMin(), low, std::max(low, std::min(max, queue->files_end())), min);
+  return queue->FirstNotBelow(std::max(LogMin(), in_.forgotten->To(queue->topic())), low,
+                              std::max(low, std::min(max, queue->files_end())), min);
 }
 
 // An empty queue whose next message gets a number. Its file says so too, as Java would have it: filled up to there.

@@ -62,7 +62,8 @@ Store::Store(FileSystem* files, StoreOptions options, StorePaths paths)
       queues_(files, QueueOptions(options_, paths_)),
       index_(files, IndexOptions(options_, paths_)),
       flusher_(&log_, options_.flush),
-      position_(files, paths_, &flusher_) {}
+      position_(files, paths_, &flusher_),
+      forgotten_(files, paths_) {}
 
 Store::~Store() { StopThreads(); }
 
@@ -136,6 +137,7 @@ Status Store::Recover(bool log_exists) {
   QueueTable table;
   if (has_position) MILLRACE_RETURN_IF_ERROR(ReadQueueTable(files_, paths_, &table, &has_table));
   if (has_table && table.dispatched != position.dispatched) has_table = false;
+  MILLRACE_RETURN_IF_ERROR(forgotten_.Load());
   if (log_exists) MILLRACE_RETURN_IF_ERROR(log_.Load());
   MILLRACE_RETURN_IF_ERROR([&] {
     const Status status = index_.Load();
@@ -147,8 +149,8 @@ Status Store::Recover(bool log_exists) {
 
   report_.clean_before = !abort_exists;
   Recovery recovery(
-      {files_, &log_, &queues_, &index_, &rules_, !abort_exists, has_position, position, checkpoint, has_table, table,
-       options_.check_crc || aside, options_.on_corruption, read_only_, options_.rebuild_index, aside,
+      {files_, &log_, &queues_, &index_, &forgotten_, &rules_, !abort_exists, has_position, position, checkpoint,
+       has_table, table, options_.check_crc || aside, options_.on_corruption, read_only_, options_.rebuild_index, aside,
        options_.on_progress, [&] { return has_position && !read_only_ ? position_.Retract() : Status::Ok(); }},
       &report_);
   // A crash, or a sync that failed before it, may have left pages that the kernel calls clean and the disk does not
@@ -187,6 +189,7 @@ Status Store::Recover(bool log_exists) {
     if (aside) MILLRACE_RETURN_IF_ERROR(SetAside(&recovery, std::move(table), checkpoint, has_position));
   }
   const int64_t end = report_.end;
+  MILLRACE_RETURN_IF_ERROR(forgotten_.CutAt(end, !read_only_));
   // What is in doubt is on its way to the disk while queues and index are brought up to the log.
   Status rewritten;
   {
@@ -238,8 +241,8 @@ Status Store::RemoveLeftovers() {
     MILLRACE_RETURN_IF_ERROR(files_->List(directory, &entries));
     for (const auto& entry : entries) {
       const std::string path = directory + "/" + entry.name;
-      if (path == paths_.position || path == paths_.queue_table || entry.kind == DirectoryEntry::Kind::kDirectory)
-        continue;
+      const bool ours = path == paths_.position || path == paths_.queue_table || path == paths_.forgotten;
+      if (ours || entry.kind == DirectoryEntry::Kind::kDirectory) continue;
       MILLRACE_RETURN_IF_ERROR(files_->Unlink(path));
       report_.leftovers.push_back(path);
     }

@@ -18,6 +18,7 @@
 #include "consume_queue.h"
 #include "dispatch.h"
 #include "flusher.h"
+#include "forgotten.h"
 #include "index_file.h"
 #include "position_keeper.h"
 #include "recovery.h"
@@ -193,6 +194,9 @@ class Store {
   // The same for the segments that lie whole below a log offset. Never the last segment; none that a reader holds, for
   // a while.
   Status DeleteBelow(int64_t log_offset, Cleaned* cleaned);
+  // Nobody sees the messages that the topic's queues hold at this moment any more, here and after any crash; their
+  // numbers stay given. They leave the disk with their segments.
+  Status DeleteTopic(std::string_view topic);
   struct BackedUp {
     int64_t from = 0,
             to = 0;     // log offsets: what the backup had before, or where the log begins, and where it ends now
@@ -291,6 +295,7 @@ class Store {
   Status RaiseBounds();
   Status FollowDeletion();
   Status RaiseMin(ConsumeQueue* queue, int64_t log_min);
+  Status Forget(std::string_view topic, int64_t to);
   Status CopyLogTo(Store* copy, BackedUp* done);
   Status CheckBelongs(StoreOptions options) const;
 
@@ -304,6 +309,7 @@ class Store {
   IndexFiles index_;
   Flusher flusher_;
   PositionKeeper position_;
+  Forgotten forgotten_;
   RecoveryReport report_;
   std::unique_ptr<StoreLock> lock_;  // none in a read-only store
 

@@ -65,6 +65,10 @@ Status Store::Backup(const std::string& directory, BackedUp* done) {
 Status Store::CopyLogTo(Store* copy, BackedUp* done) {
   // Whoever has a segment in a list reads it to the end, whatever is deleted meanwhile.
   const auto segments = log_.segments();
+  const auto forgotten = [&] {
+    std::lock_guard lock(retention_mutex_);
+    return forgotten_.all();
+  }();
   const int64_t end = log_.published();
   done->to = end;
   for (const auto& segment : *segments) {
@@ -83,6 +87,10 @@ Status Store::CopyLogTo(Store* copy, BackedUp* done) {
   bool synced = false;
   MILLRACE_RETURN_IF_ERROR(copy->flusher_.SyncTo(end, INT32_MAX, &synced));
   MILLRACE_RETURN_IF_ERROR(copy->DeleteBelow(min_log_offset(), &cleaned));
+  for (const auto& [topic, to] : forgotten) {
+    std::lock_guard lock(copy->retention_mutex_);
+    MILLRACE_RETURN_IF_ERROR(copy->Forget(topic, to));
+  }
   // Numbers are never given twice: a queue goes on behind its last message, though the log has none of it any more.
   std::lock_guard lock(copy->append_mutex_);
   for (const ConsumeQueue* queue : queues_.All()) {

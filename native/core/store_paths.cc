@@ -30,6 +30,7 @@ StorePaths StorePaths::Of(const std::string& root, const std::vector<std::string
   paths.lock = root + "/lock";
   paths.position = paths.work + "/position";
   paths.queue_table = paths.work + "/queues";
+  paths.forgotten = paths.work + "/forgotten";
   return paths;
 }
 

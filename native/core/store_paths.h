@@ -25,7 +25,7 @@ struct StorePaths {
   std::string extensions;          // consumequeue_ext/
   std::string index;               // index/
   std::string work;                // millrace/
-  std::string checkpoint, abort, lock, position, queue_table;
+  std::string checkpoint, abort, lock, position, queue_table, forgotten;
 
   // Without any directory of a log it is commitlog/. One that is in both lists is read-only.
   static StorePaths Of(const std::string& root, const std::vector<std::string>& logs = {},

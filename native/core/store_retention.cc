@@ -7,6 +7,8 @@ namespace millrace {
 
 namespace {
 
+constexpr size_t kMaxFolderBytes = 255;
+
 std::string FolderOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
 }  // namespace
@@ -118,12 +120,36 @@ Status Store::RaiseBounds() {
 }
 
 Status Store::RaiseMin(ConsumeQueue* queue, int64_t log_min) {
-  const int64_t low = queue->min_offset(), high = queue->max_offset();
+  const int64_t low = queue->min_offset(), high = queue->max_offset(), forgotten = forgotten_.To(queue->topic());
   int64_t first = low;
   MILLRACE_RETURN_IF_ERROR(queue->FirstNotBelow(log_min, low, high, &first));
-  if (first == low) return Status::Ok();
+  // The files of what was forgotten go when the log begins behind it.
+  if (first == low && !(forgotten > 0 && forgotten <= log_min)) return Status::Ok();
   std::lock_guard lock(append_mutex_);
   queue->Expire(first, &expired_files_);
+  return Status::Ok();
+}
+
+Status Store::DeleteTopic(std::string_view topic) {
+  if (!IsTopicName(topic, kMaxFolderBytes))
+    return Status::Error(Code::kMessageIllegal, "no topic can be called " + std::string(topic.substr(0, 300)));
+  std::lock_guard retention_lock(retention_mutex_);
+  MILLRACE_RETURN_IF_ERROR(CheckSound());
+  const int64_t to = log_.published();
+  // A log that ended before it would give what comes next the place of what is forgotten.
+  bool done = false;
+  MILLRACE_RETURN_IF_ERROR(flusher_.SyncTo(to, INT32_MAX, &done));
+  return Forget(topic, to);
+}
+
+Status Store::Forget(std::string_view topic, int64_t to) {
+  MILLRACE_RETURN_IF_ERROR(forgotten_.Forget(topic, to, log_.min_offset()));
+  for (ConsumeQueue* queue : queues_.All()) {
+    if (queue->topic() != topic) continue;
+    int64_t first = queue->min_offset();
+    MILLRACE_RETURN_IF_ERROR(queue->FirstNotBelow(to, first, queue->max_offset(), &first));
+    queue->set_min_offset(first);
+  }
   return Status::Ok();
 }
 

@@ -211,6 +211,18 @@ napi_value Clean(napi_env env, napi_callback_info info) {
       [cleaned](napi_env e, PoolWork&) { return Number(e, static_cast<double>(cleaned->segments)); });
 }
 
+// deleteTopic(store, topic) → Promise<void>
+napi_value DeleteTopic(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  StoreHandle* handle = OpenHandle(env, arguments.at(0));
+  if (handle == nullptr) return nullptr;
+  std::string topic;
+  if (!arguments.String(1, &topic)) return ThrowArgument(env, "deleteTopic takes a topic");
+  return RunOnPool(
+      env, handle->shared(), [topic](PoolWork& work) { work.status = work.store->DeleteTopic(topic); },
+      [](napi_env e, PoolWork&) { return Undefined(e); });
+}
+
 // backup(store, directory) → Promise<[from, to, bytes]>
 napi_value Backup(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
@@ -324,6 +336,7 @@ void ExportStore(napi_env env, napi_value exports) {
   Export(env, exports, "attach", AttachStore);
   Export(env, exports, "close", CloseStore);
   Export(env, exports, "clean", Clean);
+  Export(env, exports, "deleteTopic", DeleteTopic);
   Export(env, exports, "backup", Backup);
   Export(env, exports, "replaceFile", ReplaceFile);
   Export(env, exports, "report", GetReport);

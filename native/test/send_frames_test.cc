@@ -328,6 +328,10 @@ TEST("the beginning of a large frame is not kept, nor are those of many sockets"
     kept += ends.back()->Next().handed_over() ? 0 : 1;
   }
   CHECK_EQ(kept, 256);
+  // What is given back is kept all the same: nobody else has it.
+  ends.back()->socket->TakeBack(large.substr(0, 16384));
+  ends.back()->Send(large.substr(16384, 1));
+  CHECK_EQ(ends.back()->Next().rest, large.substr(0, 16385));
   ends.erase(ends.begin(), ends.begin() + 200);
   CHECK(!ends.back()->Next().handed_over());
   ends.back()->socket->TakeBack(large.substr(0, 65536));

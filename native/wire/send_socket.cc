@@ -3,10 +3,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <thread>
+#include <vector>
 
 #include "../core/platform.h"
 
@@ -18,12 +19,16 @@ constexpr size_t kMostRead = 128 << 10;
 // Of all sockets of a thread together: TypeScript bounds what is more.
 constexpr size_t kMostKeptOfAll = 16 << 20;
 
+// A socket's memory for what is kept does not stay larger when it is not needed.
+constexpr size_t kMostIdle = 4 << 10;
+
 thread_local size_t kept_of_all = 0;
 
 // What is read, and before it what was kept: of one socket at a time.
-char* Room() {
-  thread_local const auto room = std::make_unique_for_overwrite<char[]>(SendSocket::kMostKept + kMostRead);
-  return room.get();
+char* Room(size_t kept) {
+  thread_local std::vector<char> room;
+  room.resize(std::max(room.size(), kept + kMostRead));
+  return room.data();
 }
 
 }  // namespace
@@ -44,19 +49,25 @@ SendSocket::~SendSocket() {
   close(fd_);
 }
 
-void SendSocket::TakeBack(std::string_view begun) { handed_over_ = !Keep(begun); }
+void SendSocket::TakeBack(std::string_view begun) {
+  Keep(begun);
+  handed_over_ = false;
+}
 
-bool SendSocket::Keep(std::string_view begun) {
-  if (begun.size() > kMostKept || kept_of_all - kept_.size() + begun.size() > kMostKeptOfAll) return false;
+bool SendSocket::MayKeep(std::string_view begun) const {
+  return begun.size() <= kMostKept && kept_of_all - kept_.size() + begun.size() <= kMostKeptOfAll;
+}
+
+void SendSocket::Keep(std::string_view begun) {
   kept_of_all += begun.size() - kept_.size();
+  if (kept_.capacity() > kMostIdle && begun.size() < kept_.capacity() / 4) std::string().swap(kept_);
   kept_.assign(begun);
-  return true;
 }
 
 SendSocket::Read SendSocket::Next(bool take, SendFrames::Taken* taken) {
   Read read;
   taken->Clear();
-  char* const room = Room();
+  char* const room = Room(kept_.size());
   memcpy(room, kept_.data(), kept_.size());
   ssize_t got;
   do {
@@ -76,10 +87,9 @@ SendSocket::Read SendSocket::Next(bool take, SendFrames::Taken* taken) {
       memmove(from, room + refused->at, refused->bytes);
     }
     read.rest = bytes.substr(static_cast<size_t>(from - room));
-    if (taken->refused.empty() && taken->cut_off && Keep(read.rest))
-      read.rest = {};
-    else
-      Keep({});
+    const bool keeps = taken->refused.empty() && taken->cut_off && MayKeep(read.rest);
+    Keep(keeps ? read.rest : std::string_view());
+    if (keeps) read.rest = {};
     // Who sends several at once has more of them, and will have sent them if it gets the processor now: one answer to
     // all costs both ends less than one to each.
     if (taken->frames > 1) std::this_thread::yield();

@@ -46,7 +46,8 @@ class SendSocket {
   static constexpr size_t kMostKept = 64 << 10;
 
  private:
-  bool Keep(std::string_view begun);
+  bool MayKeep(std::string_view begun) const;
+  void Keep(std::string_view begun);
 
   SendFrames* const frames_;
   const int fd_;

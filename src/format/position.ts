@@ -6,6 +6,8 @@
  *   byte 0       8          16       24           32       36   40                   64    68
  *        ├ magic ┼ sequence ┼ synced ┼ dispatched ┼ closed ┼ 0  ┼ checkpoint's three ┼ CRC ┤ zeros to 512   big-endian
  *
+ * `forgotten`, the topics that were deleted: magic, count, of each the log offset below which nobody sees its messages, and a CRC of everything at the end.
+ *
  * `queues`, what each queue held at *dispatched*: magic, *dispatched*, …, and a CRC of everything at the end.
  */
 import { crc32 } from 'node:zlib'
@@ -19,6 +21,8 @@ const CRC_AT = 64
 
 const TABLE_MAGIC = 0x4d52454351554532n
 const TABLE_HEAD_BYTES = 40
+const FORGOTTEN_MAGIC = 0x4d5252464f524731n
+const FORGOTTEN_HEAD_BYTES = 16
 
 export interface Position {
   readonly sequence: number
@@ -55,7 +59,16 @@ export function readPosition(bytes: Uint8Array, at: number): Position | 'empty' 
 
 /** Whether it is a whole table of queues. */
 export function isQueueTable(bytes: Uint8Array): boolean {
-  if (bytes.length < TABLE_HEAD_BYTES + 4 || bigInt64(bytes, 0) !== TABLE_MAGIC) return false
+  return isWhole(bytes, TABLE_MAGIC, TABLE_HEAD_BYTES)
+}
+
+/** Whether it is a whole table of topics that were deleted. */
+export function isForgottenTable(bytes: Uint8Array): boolean {
+  return isWhole(bytes, FORGOTTEN_MAGIC, FORGOTTEN_HEAD_BYTES)
+}
+
+function isWhole(bytes: Uint8Array, magic: bigint, headBytes: number): boolean {
+  if (bytes.length < headBytes + 4 || bigInt64(bytes, 0) !== magic) return false
   const end = bytes.length - 4
   return int32(bytes, end) === (crc32(bytes.subarray(0, end)) | 0)
 }

@@ -164,6 +164,7 @@ export interface Binding {
   close(store: NativeStore): Promise<void>
   /** Segments deleted: those that the rules let go now, or those that end at or before `below`. */
   clean(store: NativeStore, below: number | undefined): Promise<number>
+  deleteTopic(store: NativeStore, topic: string): Promise<void>
   backup(store: NativeStore, directory: string): Promise<[from: number, to: number, bytes: number]>
   /** A small file in the store's directory, as a whole; `keep`: the one before as NAME.bak. The bytes must not change meanwhile. */
   replaceFile(store: NativeStore, name: string, bytes: Uint8Array, keep: boolean): Promise<void>

@@ -12,7 +12,7 @@ const MAX_UNREAD_BYTES = 16 << 20
 const MAX_UNREAD_ANSWERS = 1024
 const LINGER_MS = 3000
 /** The beginning of a frame that is larger is not given to another reader. */
-const MAX_BEGUN_BYTES = 64 << 10
+const MAX_BEGUN_BYTES = 16 << 10
 
 export interface ConnectionOptions {
   onCommand: (command: Command, connection: Connection) => unknown
@@ -73,6 +73,7 @@ export class Connection {
   /** What came last was done with by `onBytes`. */
   #onlyBytes = false
   #heardMs = 0
+  #wroteMs = 0
   #reason: string | undefined
   #closed = false
 
@@ -119,6 +120,7 @@ export class Connection {
     const socket = this.#socket
     if (this.#closed || socket.destroyed || socket.writableEnded) return
     this.#takeBack()
+    this.#wroteMs = performance.now()
     if (!this.#corked) {
       this.#corked = true
       socket.cork()
@@ -134,6 +136,7 @@ export class Connection {
   async sendOutside(command: Omit<Command, 'body'>, body: OutsideBody): Promise<void> {
     if (this.#closed || this.#socket.destroyed || this.#socket.writableEnded) return
     this.#takeBack()
+    this.#wroteMs = performance.now()
     this.#outside++
     try {
       await body.send(this.#socket, writeHead(command, command.type, body.bytes))
@@ -262,7 +265,8 @@ export class Connection {
 
   #idle(): void {
     const { idleMs } = this.#options
-    const leftMs = idleMs - (this.#readBy?.quietMs ?? idleMs)
+    // Node has not seen what its reader has read and sent.
+    const leftMs = this.#readBy === undefined ? 0 : idleMs - Math.min(this.#readBy.quietMs, performance.now() - this.#wroteMs)
     if (leftMs > 0) this.#socket.setTimeout(leftMs)
     else this.close(`idle for ${idleMs} ms`)
   }

@@ -339,6 +339,17 @@ export class MessageStore {
   }
 
   /**
+   * The messages that the topic's queues hold at this moment are not pulled any more, after any crash either; by key and log offset they are found until their
+   * segments go. Numbers go on: the next message of a queue gets the one that it would have got. A topic that is not there is deleted too.
+   */
+  async deleteTopic(topic: string): Promise<void> {
+    this.#assertWritable()
+    if (typeof topic !== 'string') throw storeError('INVALID_ARGUMENT', { what: 'topic', value: topic, allowed: 'the name of a topic' })
+    this.#appender.commit()
+    await binding.deleteTopic(this.#native, topic)
+  }
+
+  /**
    * Makes a copy of the store as it is at this moment, while it goes on: a store that was closed, for millrace or Java to open. In a directory that holds
    * an earlier backup of this store only what has come since is copied (and what this one has deleted is deleted there). Rejects with BACKUP_MISMATCH
    * where another store lies. An interrupted backup is a store that crashed; the next one goes on from it.

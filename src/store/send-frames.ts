@@ -33,7 +33,7 @@ export interface TakenFrames {
 export interface SendSocketOptions {
   /** 8 or 20 bytes, as in a record. */
   bornHost: Uint8Array
-  /** Read already: the beginning of a frame, 64 KiB at most, or nothing. */
+  /** Read already: the beginning of a frame, 16 KiB at most, or nothing. */
   begun: Uint8Array
   /** Asked before each read. */
   mayTake: () => 'nothing' | 'sends' | 'sends and arrivals'
@@ -41,7 +41,7 @@ export interface SendSocketOptions {
   onArrival: (topic: string, queueId: number) => void
   /**
    * What else has come; answers that the socket has not taken; and, when nothing more comes, an errno or 0. After it no sends are taken, until it gives back the
-   * beginning of a frame that it was left with (64 KiB at most), or an empty Buffer: then nothing of this socket is in anybody's hands.
+   * beginning of a frame that it was left with (16 KiB at most), or an empty Buffer: then nothing of this socket is in anybody's hands.
    */
   onRead: (rest: Buffer | undefined, unsent: Buffer | undefined, ended: number | undefined) => Buffer | undefined
 }

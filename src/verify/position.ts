@@ -1,11 +1,12 @@
 /** The files of `millrace/` that opening goes by: whole, and no further than the log. */
 import type { Checkpoint } from '../format/checkpoint.js'
-import { isQueueTable, POSITION_BYTES, POSITION_SLOTS, type Position, readPosition } from '../format/position.js'
+import { isForgottenTable, isQueueTable, POSITION_BYTES, POSITION_SLOTS, type Position, readPosition } from '../format/position.js'
 import { wholeFile } from './files.js'
 import type { Findings } from './findings.js'
 
 const POSITION = 'millrace/position'
 const QUEUES = 'millrace/queues'
+const FORGOTTEN = 'millrace/forgotten'
 
 export class PositionChecks {
   readonly #findings: Findings
@@ -27,6 +28,8 @@ export class PositionChecks {
     }
     const table = await wholeFile(root, QUEUES, undefined, (problem) => checks.#found(QUEUES, problem))
     if (table !== undefined && !isQueueTable(table)) checks.#found(QUEUES, 'is no whole table of queues')
+    const forgotten = await wholeFile(root, FORGOTTEN, undefined, (problem) => checks.#found(FORGOTTEN, problem))
+    if (forgotten !== undefined && !isForgottenTable(forgotten)) checks.#found(FORGOTTEN, 'is no whole table of topics that were deleted')
     return checks
   }
 

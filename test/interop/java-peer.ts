@@ -13,11 +13,16 @@ import { exitCode } from '../support/exit-code.js'
 
 export type Release = '4.9.7' | '5.3.3'
 
-/** 4.3.0 has the programs of ./java/client-4.3.0 alone. */
-export type AnyRelease = Release | '4.3.0'
+/** 4.3.0 has the programs of ./java/client-4.3.0 alone, the starter of Spring Boot those of ./java/spring-boot. */
+export type AnyRelease = Release | '4.3.0' | 'spring-boot'
 
-/** The client that goes with a release; that of 4.9.7 was never published. */
-const clients: Record<AnyRelease, string> = { '4.3.0': '4.3.0', '4.9.7': '4.9.8', '5.3.3': '5.3.3' }
+/** The client that goes with a release (that of 4.9.7 was never published), and where its programs and its pom.xml are. */
+const peers: Record<AnyRelease, { client?: string; programs: string; pom: string }> = {
+  '4.3.0': { client: '4.3.0', programs: 'client-4.3.0', pom: '.' },
+  '4.9.7': { client: '4.9.8', programs: '.', pom: '.' },
+  '5.3.3': { client: '5.3.3', programs: '.', pom: '.' },
+  'spring-boot': { programs: 'spring-boot', pom: 'spring-boot' },
+}
 
 /** Programs and pom.xml stay where they are when the tests are compiled elsewhere. */
 const sources = join(dirname(createRequire(import.meta.url).resolve('millrace/package.json')), 'test', 'interop', 'java')
@@ -110,7 +115,8 @@ function prepare(release: AnyRelease): Promise<Prepared> {
 }
 
 async function fetchAndCompile(release: AnyRelease): Promise<Prepared> {
-  const pom = join(sources, 'pom.xml')
+  const { client, ...folders } = peers[release]
+  const pom = join(sources, folders.pom, 'pom.xml')
   const libraries = await once(`lib-${release}-${hash(await readFile(pom))}`, (dir) =>
     tool('mvn', [
       '-q',
@@ -118,13 +124,13 @@ async function fetchAndCompile(release: AnyRelease): Promise<Prepared> {
       '-f',
       pom,
       `-Drelease=${release}`,
-      `-Dclient=${clients[release]}`,
+      `-Dclient=${client}`,
       'dependency:copy-dependencies',
       '-DincludeScope=runtime',
       `-DoutputDirectory=${dir}`,
     ]),
   )
-  const folder = release === '4.3.0' ? join(sources, 'client-4.3.0') : sources
+  const folder = join(sources, folders.programs)
   const programs = (await readdir(folder))
     .filter((name) => name.endsWith('.java'))
     .sort()

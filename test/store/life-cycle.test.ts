@@ -28,6 +28,7 @@ const writes: Record<string, (store: MessageStore) => unknown> = {
   cursor: (store) => store.cursor('c'),
   clean: (store) => store.clean(),
   deleteBelow: (store) => store.deleteBelow(0),
+  deleteTopic: (store) => store.deleteTopic('orders'),
 }
 const reads: Record<string, (store: MessageStore) => unknown> = {
   pull: (store) => store.pull({ ...queue, offset: 0 }),

@@ -125,6 +125,24 @@ t.test('without rules nothing goes by itself', async (t) => {
   t.equal((await store.append(queue)).status, 'PUT_OK')
 })
 
+t.test('a topic that was deleted is not pulled any more, by key it is found; its numbers go on', async (t) => {
+  const store = await openNew(t)
+  await store.append({ topic: 'orders', body: 'old', keys: ['k'] })
+  await store.append({ topic: 'other', body: 'stays' })
+  await store.deleteTopic('orders')
+  await store.deleteTopic('nobody')
+  t.same(store.bounds('orders', 0), { minOffset: 1, maxOffset: 1 })
+  t.match(await store.pull({ topic: 'orders', queueId: 0, offset: 0 }), { status: 'OFFSET_TOO_SMALL', nextBeginOffset: 1 })
+  t.equal((await store.messagesByKey({ topic: 'orders', key: 'k' })).length, 1)
+  t.equal((await store.append({ topic: 'orders', body: 'new' })).queueOffset, 1)
+  for (const bad of [undefined, 7, '', 'a/b'])
+    t.match(await refusal(() => store.deleteTopic(bad as never)), { code: /INVALID_ARGUMENT|MESSAGE_ILLEGAL/ })
+  await store.close()
+  const again = await openAt(t, store.directory)
+  t.same(await bodiesOf(again, 'orders'), ['new'])
+  t.same(await bodiesOf(again, 'other'), ['stays'])
+})
+
 t.test('who only reads sees the log begin later', async (t) => {
   const store = await openNew(t)
   await fill(store)

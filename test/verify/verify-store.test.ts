@@ -258,6 +258,11 @@ t.test('missing, foreign, short, long and linked files', async (t) => {
       { part: 'position', path: 'millrace/queues', problem: /no whole table/ } as never,
     ],
     [
+      'a damaged table of topics that were deleted',
+      (d) => writeFileSync(join(d, 'millrace/forgotten'), 'MRRFORG1 and no more of it'),
+      { part: 'position', path: 'millrace/forgotten', problem: /no whole table of topics/ } as never,
+    ],
+    [
       'units behind the end of the log',
       (d) =>
         overwrite(

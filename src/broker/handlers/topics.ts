@@ -39,6 +39,8 @@ export async function deleteTopic(context: BrokerContext, request: Command): Pro
   const { topic = '' } = DELETE_TOPIC_IN_BROKER.fields.read(request.fields)
   const refused = refusedName(context, topic)
   if (refused !== undefined) return refused
+  // While it is there, whoever asked and got no answer can ask again.
+  await context.store.deleteTopic(topic)
   await context.topics.delete(topic)
   return {}
 }
