@@ -74,10 +74,9 @@ class Arguments {
  public:
   static constexpr size_t kMax = 10;
   Arguments(napi_env env, napi_callback_info info) : env_(env) {
-    napi_get_cb_info(env, info, &count_, values_, &self_, &data_);
+    napi_get_cb_info(env, info, &count_, values_, nullptr, &data_);
   }
   napi_env env() const { return env_; }
-  napi_value self() const { return self_; }  // JavaScript's `this`
   void* data() const { return data_; }
   size_t count() const { return count_ < kMax ? count_ : kMax; }
   napi_value at(size_t i) const { return values_[i]; }
@@ -100,7 +99,6 @@ class Arguments {
   napi_env env_;
   size_t count_ = kMax;
   napi_value values_[kMax] = {};
-  napi_value self_ = nullptr;
   void* data_ = nullptr;
 };
 

@@ -12,6 +12,8 @@
 namespace millrace::js {
 namespace {
 
+constexpr napi_type_tag kSocketTag = {0x6d696c6c72616365, 0x736f636b65740004};
+
 class Sockets;
 
 // A socket and its place in the event loop. The loop has it until it is closed; the program has a handle on it.
@@ -171,7 +173,10 @@ Sockets& SocketsOf(napi_env env) {
 // The socket behind an external of WatchSocket's.
 Socket* SocketOf(const Arguments& arguments) {
   void* pointer = nullptr;
-  if (!arguments.Is(0, napi_external)) return nullptr;
+  bool ours = false;
+  if (!arguments.Is(0, napi_external) ||
+      napi_check_object_type_tag(arguments.env(), arguments.at(0), &kSocketTag, &ours) != napi_ok || !ours)
+    return nullptr;
   napi_get_value_external(arguments.env(), arguments.at(0), &pointer);
   return static_cast<std::shared_ptr<Socket>*>(pointer)->get();
 }
@@ -228,6 +233,7 @@ napi_value WatchSocket(napi_env env, const SendSocketParts& parts, int fd, const
       env, new std::shared_ptr<Socket>(std::move(socket)),
       [](napi_env, void* pointer, void*) { delete static_cast<std::shared_ptr<Socket>*>(pointer); }, nullptr,
       &external);
+  napi_type_tag_object(env, external, &kSocketTag);
   return external;
 }
 

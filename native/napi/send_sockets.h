@@ -15,6 +15,7 @@ struct Sends {
   wire::SendFrames frames;
   wire::SendFrames::Taken taken;
   int64_t frames_taken = 0;  // from sockets
+  napi_ref made = nullptr;   // weak: the object that has the functions, and this
 };
 
 // What belongs to a socket: `self` keeps `sends`.

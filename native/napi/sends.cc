@@ -87,7 +87,9 @@ napi_value Watch(napi_env env, napi_callback_info info) {
       !ReadHost(born, born_count, &born_host) || !arguments.Bytes(2, &begun, &begun_count) ||
       !arguments.Is(3, napi_function) || !arguments.Is(4, napi_function))
     return ThrowArgument(env, "watch takes a descriptor, a host's 8 or 20 bytes, bytes and two functions");
-  return WatchSocket(env, {sends, arguments.self(), arguments.at(3), arguments.at(4)}, static_cast<int>(fd), born_host,
+  napi_value self = nullptr;
+  napi_get_reference_value(env, sends->made, &self);
+  return WatchSocket(env, {sends, self, arguments.at(3), arguments.at(4)}, static_cast<int>(fd), born_host,
                      {reinterpret_cast<const char*>(begun), begun_count});
 }
 
@@ -111,6 +113,7 @@ napi_value CreateSends(napi_env env, napi_callback_info info) {
   auto* const sends = new Sends{handle, nullptr, SendFrames(&handle->store(), std::move(options)), {}};
   napi_create_reference(env, arguments.at(0), 1, &sends->wrapper);
   napi_value made = Object(env);
+  napi_create_reference(env, made, 0, &sends->made);
   constexpr std::pair<const char*, napi_callback> kFunctions[] = {
       {"take", Take}, {"setTopic", SetTopic}, {"watch", Watch}, {"taken", TakenFromSockets}};
   for (const auto& [name, callback] : kFunctions) {
@@ -124,6 +127,7 @@ napi_value CreateSends(napi_env env, napi_callback_info info) {
       [](napi_env e, void* pointer, void*) {
         auto* const gone = static_cast<Sends*>(pointer);
         napi_delete_reference(e, gone->wrapper);
+        napi_delete_reference(e, gone->made);
         delete gone;
       },
       nullptr, nullptr);

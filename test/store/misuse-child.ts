@@ -108,8 +108,9 @@ async function run(): Promise<void> {
       ...[log, index, part, { ...part, faults: 'x:y' }, { ...part, queues: directory, topic: '..', queueId: -1 }],
     ],
   ]
-  const { constants: _, setErrorFactory: __, close: ___, hold: ____, ...called } = binding as Binding & Record<string, Any>
-  for (const [name, method] of Object.entries(called) as [string, Any][]) {
+  const sends = binding.createSends(store, { regionJson: '"r"', cluster: 'c', traceOn: true, maxBodyBytes: 100, version: 1 })
+  const { constants: _, setErrorFactory: __, close: ___, hold: ____, deleteTopic, ...called } = binding as Binding & Record<string, Any>
+  for (const [name, method] of Object.entries({ ...called, ...sends }) as [string, Any][]) {
     await attempt(name, () => method())
     await attempt(name, () => Reflect.apply(method, null, []))
     await attempt(name, () => Reflect.apply(method, 5, [store]))
@@ -126,6 +127,12 @@ async function run(): Promise<void> {
       pending.push(attempt(name, () => method(...args)))
     }
     await Promise.all(pending)
+  }
+
+  // All but the topic whose messages are looked for below.
+  for (const value of values.filter((value) => value !== 'orders')) {
+    await attempt('deleteTopic', () => (deleteTopic as Any)(value, value))
+    await attempt('deleteTopic', () => (deleteTopic as Any)(store, value))
   }
 
   // The appender: blocks that lie about themselves, counts beyond them, a block that was taken away.

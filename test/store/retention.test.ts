@@ -132,7 +132,7 @@ t.test('a topic that was deleted is not pulled any more, by key it is found; its
   await store.deleteTopic('orders')
   await store.deleteTopic('nobody')
   t.same(store.bounds('orders', 0), { minOffset: 1, maxOffset: 1 })
-  t.match(await store.pull({ topic: 'orders', queueId: 0, offset: 0 }), { status: 'OFFSET_TOO_SMALL', nextBeginOffset: 1 })
+  t.match(await store.pull({ topic: 'orders', queueId: 0, offset: 0 }), { status: 'OFFSET_TOO_SMALL', nextOffset: 1 })
   t.equal((await store.messagesByKey({ topic: 'orders', key: 'k' })).length, 1)
   t.equal((await store.append({ topic: 'orders', body: 'new' })).queueOffset, 1)
   for (const bad of [undefined, 7, '', 'a/b'])
