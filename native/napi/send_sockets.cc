@@ -3,8 +3,7 @@
 
 #include <uv.h>
 
-#include <cerrno>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "../core/platform.h"
 #include "send_sockets.h"
@@ -39,7 +38,7 @@ class Sockets {
         [](napi_async_cleanup_hook_handle hook, void* data) {
           auto* const sockets = static_cast<Sockets*>(data);
           sockets->hook_ = hook;
-          for (const auto& open : std::vector(sockets->open_.begin(), sockets->open_.end())) sockets->Close(*open);
+          for (const auto& entry : sockets->open_) sockets->Close(*entry.first);  // they go when the loop has let go
           sockets->EndWhereEmpty();
         },
         this, nullptr);
@@ -57,7 +56,7 @@ class Sockets {
     napi_create_reference(env_, parts.self, 1, &socket->self);
     napi_create_reference(env_, parts.gate, 1, &socket->gate);
     napi_create_reference(env_, parts.on_read, 1, &socket->on_read);
-    open_.insert(socket);
+    open_[socket.get()] = socket;
     Listen(*socket);
     return socket;
   }
@@ -144,9 +143,7 @@ class Sockets {
 
   void OnClosed(Socket& socket) {
     for (napi_ref reference : {socket.self, socket.gate, socket.on_read}) napi_delete_reference(env_, reference);
-    const auto found =
-        std::find_if(open_.begin(), open_.end(), [&](const auto& open) { return open.get() == &socket; });
-    open_.erase(found);
+    open_.erase(&socket);
     EndWhereEmpty();
   }
 
@@ -160,7 +157,7 @@ class Sockets {
   uv_loop_s* loop_ = nullptr;
   napi_async_context context_ = nullptr;
   napi_ref resource_ = nullptr;
-  std::unordered_set<std::shared_ptr<Socket>> open_;
+  std::unordered_map<Socket*, std::shared_ptr<Socket>> open_;
   napi_async_cleanup_hook_handle hook_ = nullptr;  // once the environment ends
 };
 
