@@ -42,6 +42,19 @@ int64_t Transfer::Clear() {
   return count;
 }
 
+void Transfer::Rest(std::string* head, std::vector<LogRange>* ranges) const {
+  const TransferItem& item = items_.front();
+  const auto head_done = std::min(done_, static_cast<int64_t>(item.head.size()));
+  head->assign(item.head.begin() + head_done, item.head.end());
+  int64_t skip = done_ - head_done;
+  ranges->clear();
+  for (const TransferRange& range : item.ranges) {
+    const int64_t begin = range.segment->from() + range.file_offset, done = std::min(skip, range.bytes);
+    if (done < range.bytes) ranges->push_back({begin + done, begin + range.bytes});
+    skip -= done;
+  }
+}
+
 void Transfer::Pop() {
   for (const auto& segment : items_.front().segments) segment->Release();
   items_.pop_front();

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "commit_log.h"
 #include "segment.h"
 #include "status.h"
 
@@ -50,6 +52,8 @@ class Transfer {
   // before; *sent: bytes; *blocked: it takes no more for now. After an error what was sent of an item nobody knows:
   // nothing may follow.
   Status Send(int64_t limit, int64_t* items, int64_t* sent, bool* blocked);
+  // What is not out of the first item.
+  void Rest(std::string* head, std::vector<LogRange>* ranges) const;
   // Forgets what is queued. Returns how many items that were.
   int64_t Clear();
 

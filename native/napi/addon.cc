@@ -72,8 +72,8 @@ napi_value Init(napi_env env, napi_value exports) {
   ExportStore(env, exports);
   ExportAppend(env, exports);
   ExportRead(env, exports);
-  ExportSends(env, exports);
-  ExportSendSockets(env, exports);
+  ExportPlainRequests(env, exports);
+  ExportPlainSockets(env, exports);
   ExportTransfer(env, exports);
   ExportParts(env, exports);
   ExportLayouts(env, exports);

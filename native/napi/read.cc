@@ -1,14 +1,9 @@
 // Reading: pulls, records, queues and the index.
 #include "exports.h"
+#include "tag_list.h"
 
 namespace millrace::js {
 namespace {
-
-struct TagList {
-  std::vector<std::string> tags;
-  std::vector<int32_t> hashes;
-};
-constexpr napi_type_tag kTagListTag = {0x6d696c6c72616365, 0x7461677300000002};
 
 // createTags(strings) → a list for pull
 napi_value CreateTags(napi_env env, napi_callback_info info) {
@@ -51,15 +46,13 @@ bool ReadPull(napi_env env, const Arguments& arguments, const StoreHandle& handl
   }
   request->copied = mode == 0;
   if (arguments.count() > 6 && !arguments.Is(6, napi_undefined)) {
-    bool ours = false;
-    void* list = nullptr;
-    if (napi_check_object_type_tag(env, arguments.at(6), &kTagListTag, &ours) != napi_ok || !ours ||
-        napi_get_value_external(env, arguments.at(6), &list) != napi_ok) {
+    const TagList* const list = TagListOf(env, arguments.at(6));
+    if (list == nullptr) {
       ThrowArgument(env, "the tags are no list of this addon");
       return false;
     }
-    request->tags = &static_cast<TagList*>(list)->tags;
-    request->tag_hashes = &static_cast<TagList*>(list)->hashes;
+    request->tags = &list->tags;
+    request->tag_hashes = &list->hashes;
   }
   return true;
 }

@@ -1,15 +1,10 @@
 // Plain sends of the remoting protocol: what is one, what is stored of it, and what is answered.
 #include "../wire/send_frames.h"
 
-#include <fcntl.h>
-#include <sys/socket.h>
-
 #include <random>
 
-#include "../core/platform.h"
-#include "../wire/send_socket.h"
 #include "check.h"
-#include "scratch.h"
+#include "plain_frames.h"
 
 namespace millrace::test {
 namespace {
@@ -17,55 +12,6 @@ namespace {
 using wire::FrameKind;
 using wire::SendFrames;
 using wire::SendRequest;
-using wire::SendSocket;
-
-std::string Frame(std::string_view header, std::string_view body, uint32_t type = 0) {
-  std::string frame(8, 0);
-  frame.append(header).append(body);
-  auto* const data = reinterpret_cast<uint8_t*>(frame.data());
-  Put32(data, static_cast<uint32_t>(frame.size() - 4));
-  Put32(data + 4, type << 24 | static_cast<uint32_t>(header.size()));
-  return frame;
-}
-
-// As a Java client writes it.
-std::string Header(std::string_view more = R"("m":"false")",
-                   std::string_view properties = R"(UNIQ_KEY\u0001U1\u0002WAIT\u0001true\u0002TAGS\u0001TagA)",
-                   std::string_view topic = "orders", int queue = 2, int code = 310, int flag = 0) {
-  std::string header = R"({"code":)" + std::to_string(code) + R"(,"extFields":{"a":"PG","b":")" + std::string(topic) +
-                       R"(","c":"TBW102","d":"4","e":")" + std::to_string(queue) +
-                       R"(","f":"0","g":"1795383671491","h":"7","i":")";
-  header.append(properties).append(R"(","j":"1","k":"false","n":"broker-a",)").append(more);
-  return header + R"(},"flag":)" + std::to_string(flag) +
-         R"(,"language":"JAVA","opaque":8,"serializeTypeCurrentRPC":"JSON","version":409})";
-}
-
-struct Broker {
-  Scratch scratch;
-  std::shared_ptr<Store> store;
-  std::unique_ptr<SendFrames> frames;
-  SendFrames::Taken taken;
-  const Host born = LocalHost();
-
-  explicit Broker(const std::string& cluster = "DefaultCluster", int64_t max_body_bytes = 1000) {
-    CHECK(Store::Open(PosixFileSystem(), TinyOptions(scratch / "store"), &store).ok());
-    wire::SendFramesOptions options;
-    options.region_json = R"("DefaultRegion")";
-    options.cluster = cluster;
-    options.max_body_bytes = max_body_bytes;
-    options.version = 409;
-    frames = std::make_unique<SendFrames>(store.get(), options);
-    frames->SetTopic("orders", 5, 4);
-  }
-  size_t Take(std::string_view bytes) {
-    frames->Take(bytes, born, &taken);
-    return taken.bytes;
-  }
-  RecordView Record(int64_t log_offset) {
-    const auto segment = CommitLog::FindIn(*store->log().segments(), log_offset, store->log().segment_bytes());
-    return CheckRecord(segment->base() + (log_offset - segment->from()), segment->end() - log_offset, log_offset, true);
-  }
-};
 
 TEST("a plain send is stored as it was sent and answered to the byte") {
   Broker broker;
@@ -228,138 +174,6 @@ TEST("JSON's escapes of a text of Java's are read, others and halves are refused
   CHECK_EQ(read(R"(a\u0001\"\\\/\b\f\n\r\tb)"), "a\x01\"\\/\b\f\n\r\tb");
   CHECK_EQ(read("\xc3\xa4"), "\xc3\xa4");
   for (const char* text : {"\\", "\\u", "\\u000", "\\u00g0", "\\u0080", "\\x"}) CHECK_EQ(read(text), "refused");
-}
-
-// A broker's end of a connection, and the other one.
-struct Connected {
-  Broker broker{"DefaultCluster", 1 << 20};
-  int peer = -1;
-  std::unique_ptr<SendSocket> socket;
-
-  explicit Connected(std::string_view begun = "") {
-    int ends[2];
-    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-    for (const int end : ends) fcntl(end, F_SETFL, O_NONBLOCK);
-    peer = ends[1];
-    socket = std::make_unique<SendSocket>(broker.frames.get(), ends[0], broker.born, begun);
-  }
-  ~Connected() {
-    if (peer >= 0) close(peer);
-  }
-  void Send(std::string_view bytes) {
-    CHECK_EQ(write(peer, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
-  }
-  SendSocket::Read Next(bool take = true) { return socket->Next(take, &broker.taken); }
-  size_t Answered() {  // bytes
-    char bytes[65536];
-    size_t all = 0;
-    for (ssize_t got; (got = read(peer, bytes, sizeof bytes)) > 0;) all += static_cast<size_t>(got);
-    return all;
-  }
-};
-
-const std::string kOne = Frame(Header(), "hello");
-const std::string kOther = Frame(R"({"code":34,"flag":0,"opaque":1})", "{}");
-
-TEST(
-    "a socket's plain sends are taken in any pieces and answered there; what else comes is handed over with all behind "
-    "it") {
-  Connected end;
-  const std::string three = kOne + kOne + kOne;
-  for (const char& byte : three) {
-    end.Send({&byte, 1});
-    CHECK(!end.Next().handed_over());
-  }
-  CHECK_EQ(end.broker.store->FindQueue("orders", 2)->max_offset(), 3);
-  const size_t answer = end.Answered() / 3;
-  CHECK(answer > 100);
-
-  end.Send(kOne.substr(0, 50));
-  CHECK(!end.Next().handed_over());
-  end.Send(kOne.substr(50) + kOne + kOther + kOne);
-  CHECK_EQ(end.Next().rest, kOther + kOne);
-  CHECK_EQ(end.Answered(), 2 * answer);
-  end.Send(kOne);
-  CHECK_EQ(end.Next().rest, kOne);
-  end.socket->TakeBack(kOne.substr(0, 7));
-  end.Send(kOne.substr(7));
-  CHECK(!end.Next().handed_over());
-  CHECK_EQ(end.Answered(), answer);
-
-  end.Send(kOne.substr(0, 9));
-  CHECK(!end.Next().handed_over());
-  end.socket->HandOver();
-  end.Send(kOne.substr(9));
-  CHECK_EQ(end.Next().rest, kOne);
-  end.socket->TakeBack("");
-  end.Send(kOne);
-  CHECK_EQ(end.Next(false).rest, kOne);
-  CHECK_EQ(end.Answered(), 0U);
-  CHECK_EQ(end.broker.store->FindQueue("orders", 2)->max_offset(), 6);
-}
-
-TEST("frames that the store refuses are handed over, in order, before what is left") {
-  Connected end(kOne.substr(0, 3));
-  const std::string bad = Frame(Header(R"("m":"false")", "a\\u0001" + std::string(32767, 'x')), "x");
-  const std::string worse = Frame(Header(R"("m":"false")", "a\\u0001" + std::string(32767, 'y')), "x");
-  end.Send(kOne.substr(3) + bad + kOne + worse + kOne.substr(0, 11));
-  CHECK_EQ(end.Next().rest, bad + worse + kOne.substr(0, 11));
-  CHECK_EQ(end.broker.taken.frames, 2);
-  end.socket->TakeBack("");
-  CHECK(end.broker.store->Close().ok());
-  end.Send(kOne);
-  CHECK_EQ(end.Next().rest, kOne);
-}
-
-TEST("the beginning of a large frame is not kept, nor are those of many sockets") {
-  const std::string large = Frame(Header(), std::string(100000, 'x'));
-  {
-    Connected end;
-    end.Send(large.substr(0, 65536));
-    CHECK(!end.Next().handed_over());
-    end.Send(large.substr(65536, 1000));
-    CHECK_EQ(end.Next().rest, large.substr(0, 66536));
-  }
-  std::vector<std::unique_ptr<Connected>> ends;
-  int kept = 0;
-  for (int i = 0; i < 260; i++) {
-    ends.push_back(std::make_unique<Connected>());
-    ends.back()->Send(large.substr(0, 65536));
-    kept += ends.back()->Next().handed_over() ? 0 : 1;
-  }
-  CHECK_EQ(kept, 256);
-  // What is given back is kept all the same: nobody else has it.
-  ends.back()->socket->TakeBack(large.substr(0, 16384));
-  ends.back()->Send(large.substr(16384, 1));
-  CHECK_EQ(ends.back()->Next().rest, large.substr(0, 16385));
-  ends.erase(ends.begin(), ends.begin() + 200);
-  CHECK(!ends.back()->Next().handed_over());
-  ends.back()->socket->TakeBack(large.substr(0, 65536));
-  ends.back()->Send(large.substr(65536));
-  CHECK_EQ(ends.back()->Next().rest, large);  // no segment holds it
-}
-
-TEST("a socket that takes no answers leaves them; its end and its errors are told, what was kept before them") {
-  Connected end;
-  size_t unsent = 0;
-  for (int i = 0; unsent == 0 && i < 100000; i++) {
-    end.Send(kOne);
-    unsent = end.Next().unsent.size();
-  }
-  CHECK(unsent > 0);
-  end.socket->TakeBack("");
-  end.Send(kOne.substr(0, 5));
-  CHECK(!end.Next().handed_over());
-  CHECK(!end.Next().handed_over());  // nothing there
-  close(end.peer);
-  end.peer = -1;
-  const SendSocket::Read last = end.Next();
-  CHECK(last.ended);
-  CHECK_EQ(last.rest, kOne.substr(0, 5));
-  // What the peer has not read makes it a reset; then comes the end.
-  CHECK(last.error == ECONNRESET || last.error == 0);
-  CHECK(end.Next().ended);
-  CHECK(platform::CoarseMs() - end.socket->heard_ms() < 60000);
 }
 
 }  // namespace

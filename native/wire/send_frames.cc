@@ -1,7 +1,6 @@
 #include "send_frames.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 
 #include "../core/bytes.h"
@@ -14,12 +13,6 @@ namespace {
 constexpr size_t kMostFrames = 1024, kMostInBatch = 1000;
 constexpr size_t kBatchHeadBytes = 20;
 constexpr int32_t kOddBits = kSysFlagTransactionMask | kSysFlagBornHostV6 | kSysFlagStoreHostV6;
-
-void PutNumber(std::string* out, int64_t number) {
-  char digits[24];
-  const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
-  out->append(digits, static_cast<size_t>(end - digits));
-}
 
 void PutHex(std::string* out, uint64_t number, int digits) {
   for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4) out->push_back("0123456789ABCDEF"[number >> shift & 15]);
@@ -54,7 +47,7 @@ void SendFrames::SetTopic(std::string_view topic, int32_t number, int32_t queues
 
 void SendFrames::Taken::Clear() {
   bytes = 0;
-  frames = log_end = 0;
+  frames = pulls = log_end = 0;
   answers.clear();
   refused.clear();
   arrivals.clear();
@@ -62,7 +55,6 @@ void SendFrames::Taken::Clear() {
 }
 
 void SendFrames::Take(std::string_view bytes, const Host& born_host, Taken* taken) {
-  taken->Clear();
   // Of what is appended at once: unescaped, a property string is no longer; then comes the cluster.
   const size_t room = bytes.size() + (kMostFrames + kMostInBatch) * (options_.cluster.size() + 16);
   if (room > scratch_bytes_) {
@@ -74,7 +66,7 @@ void SendFrames::Take(std::string_view bytes, const Host& born_host, Taken* take
     SendRequest request;
     const FrameKind kind = ReadSendRequest(bytes.substr(taken->bytes), &request);
     taken->cut_off = kind == FrameKind::kCutOff;
-    if (kind != FrameKind::kPlainSend) break;
+    if (kind != FrameKind::kPlain) break;
     // A batch is an append of its own.
     if (request.batch) Commit(taken, false);
     if (!Plan(request, taken->bytes, born_host)) break;
@@ -207,7 +199,7 @@ void SendFrames::Commit(Taken* taken, bool together) {
 
 void SendFrames::Answer(const Pending& pending, std::string* out) const {
   const size_t from = out->size();
-  out->append(8, 0);
+  out->append(kFrameHeadBytes, 0);
   out->append(R"({"code":0,"extFields":{"queueId":")");
   PutNumber(out, pending.request.queue_id);
   out->append(after_queue_);
@@ -223,9 +215,7 @@ void SendFrames::Answer(const Pending& pending, std::string* out) const {
   out->append(R"(,"serializeTypeCurrentRPC":"JSON","version":)");
   PutNumber(out, options_.version);
   out->push_back('}');
-  const auto header_bytes = static_cast<uint32_t>(out->size() - from - 8);
-  Put32(reinterpret_cast<uint8_t*>(out->data() + from), header_bytes + 4);
-  Put32(reinterpret_cast<uint8_t*>(out->data() + from + 4), header_bytes);
+  PutFrameHead(out, from, 0);
 }
 
 }  // namespace millrace::wire

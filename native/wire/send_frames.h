@@ -42,6 +42,7 @@ class SendFrames {
   struct Taken {
     size_t bytes = 0;     // of the input, whole frames
     int64_t frames = 0;   // answered, or oneway
+    int64_t pulls = 0;    // by PlainSocket, between them
     int64_t log_end = 0;  // where the last record ends; 0 for none
     std::string answers;
     std::vector<Piece> refused;  // frames among those taken that TypeScript must answer
@@ -49,8 +50,8 @@ class SendFrames {
     bool cut_off = false;  // what is left is nothing, or the beginning of a frame
     void Clear();
   };
-  // Takes plain sends from the start of `bytes`, to the first frame that is none or is cut off. `taken` is used again
-  // for its memory.
+  // Takes plain sends of `bytes` from `taken->bytes` on, to the first frame that is none or is cut off, and adds what
+  // became of them to `taken`, which is used again for its memory.
   void Take(std::string_view bytes, const Host& born_host, Taken* taken);
 
  private:

@@ -1,68 +1,10 @@
 #include "send_request.h"
 
-#include <charconv>
-#include <cstring>
-
-#include "../core/bytes.h"
-
 namespace millrace::wire {
 
 namespace {
 
-constexpr size_t kHeadBytes = 8;
-constexpr int32_t kMaxFrameBytes = 16 << 20, kMaxHeaderBytes = 1 << 20;
 constexpr int32_t kSendMessageV2 = 310, kSendBatchMessage = 320;
-constexpr int32_t kOneway = 2;
-
-// JSON as far as Java's headers go. Anything else ends it.
-class Scanner {
- public:
-  explicit Scanner(std::string_view text) : at_(text.data()), end_(text.data() + text.size()) {}
-
-  bool Take(char c) {
-    if (at_ == end_ || *at_ != c) return false;
-    at_++;
-    return true;
-  }
-  // What stands between quotes, escapes as they are.
-  bool Text(std::string_view* text) {
-    if (!Take('"')) return false;
-    const char* const from = at_;
-    while (true) {
-      const auto* const quote = static_cast<const char*>(memchr(at_, '"', static_cast<size_t>(end_ - at_)));
-      if (quote == nullptr) return false;
-      at_ = quote + 1;
-      const char* backslash = quote;
-      while (backslash > from && backslash[-1] == '\\') backslash--;
-      if ((quote - backslash) % 2 == 0) {
-        *text = {from, static_cast<size_t>(quote - from)};
-        return true;
-      }
-    }
-  }
-  bool Integer(int32_t* number) {
-    const auto read = std::from_chars(at_, end_, *number);
-    if (read.ec != std::errc()) return false;
-    at_ = read.ptr;
-    return true;
-  }
-  bool AtEnd() const { return at_ == end_; }
-
- private:
-  const char* at_;
-  const char* end_;
-};
-
-template <typename T>
-bool Whole(std::string_view text, T* number) {
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), *number);
-  return read.ec == std::errc() && read.ptr == text.data() + text.size();
-}
-
-bool Flag(std::string_view text, bool* flag) {
-  *flag = text == "true";
-  return *flag || text == "false";
-}
 
 constexpr unsigned Bit(char letter) { return 1U << (letter - 'a'); }
 // Numbers that a send can't be without.
@@ -101,47 +43,6 @@ bool Field(char letter, std::string_view value, SendRequest* request) {
   }
 }
 
-bool ExtFields(Scanner* json, SendRequest* request) {
-  if (!json->Take('{')) return false;
-  unsigned seen = 0;
-  if (json->Take('}')) return false;
-  do {
-    std::string_view name, value;
-    if (!json->Text(&name) || !json->Take(':') || !json->Text(&value)) return false;
-    if (name.size() != 1 || name[0] < 'a' || name[0] > 'z') continue;
-    if ((seen & Bit(name[0])) != 0 || !Field(name[0], value, request)) return false;
-    seen |= Bit(name[0]);
-  } while (json->Take(','));
-  return json->Take('}') && (seen & kNeeded) == kNeeded;
-}
-
-bool Header(std::string_view header, SendRequest* request) {
-  Scanner json(header);
-  int32_t code = 0, flag = 0;
-  bool fields = false, opaque = false;
-  if (!json.Take('{')) return false;
-  do {
-    std::string_view name, text;
-    int32_t ignored = 0;
-    if (!json.Text(&name) || !json.Take(':')) return false;
-    if (name == "code") {
-      if (!json.Integer(&code) || (code != kSendMessageV2 && code != kSendBatchMessage)) return false;
-    } else if (name == "extFields") {
-      if (fields || !ExtFields(&json, request)) return false;
-      fields = true;
-    } else if (name == "flag") {
-      if (!json.Integer(&flag)) return false;
-    } else if (name == "opaque") {
-      if (!json.Integer(&request->opaque)) return false;
-      opaque = true;
-    } else if (!json.Text(&text) && !json.Integer(&ignored)) {
-      return false;
-    }
-  } while (json.Take(','));
-  request->oneway = flag == kOneway;
-  return json.Take('}') && json.AtEnd() && code != 0 && fields && opaque && (flag == 0 || flag == kOneway);
-}
-
 int Hex(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -153,18 +54,24 @@ int Hex(char c) {
 
 FrameKind ReadSendRequest(std::string_view bytes, SendRequest* request) {
   *request = {};
-  if (bytes.size() < kHeadBytes) return FrameKind::kCutOff;
-  const auto* const data = reinterpret_cast<const uint8_t*>(bytes.data());
-  const int32_t total = GetI32(data), header_bytes = GetI32(data + 4);  // a JSON header's type is 0
-  if (total < 4 || total > kMaxFrameBytes - 4 || header_bytes <= 0 || header_bytes > kMaxHeaderBytes ||
-      header_bytes > total - 4)
-    return FrameKind::kOther;
-  request->frame_bytes = static_cast<size_t>(total) + 4;
-  if (bytes.size() < request->frame_bytes) return FrameKind::kCutOff;
-  const size_t body_at = kHeadBytes + static_cast<size_t>(header_bytes);
-  request->body = bytes.substr(body_at, request->frame_bytes - body_at);
-  return Header(bytes.substr(kHeadBytes, static_cast<size_t>(header_bytes)), request) ? FrameKind::kPlainSend
-                                                                                      : FrameKind::kOther;
+  RequestFrame frame;
+  const FrameKind kind = ReadFrame(bytes, &frame);
+  if (kind != FrameKind::kPlain) return kind;
+  request->frame_bytes = frame.bytes;
+  request->body = frame.body;
+  RequestHead head;
+  unsigned seen = 0;
+  const bool plain = ReadHeader(
+      frame.header, &head, [](int32_t code) { return code == kSendMessageV2 || code == kSendBatchMessage; },
+      [&](std::string_view name, std::string_view value) {
+        if (name.size() != 1 || name[0] < 'a' || name[0] > 'z') return true;
+        const bool first = (seen & Bit(name[0])) == 0;
+        seen |= Bit(name[0]);
+        return first && Field(name[0], value, request);
+      });
+  request->opaque = head.opaque;
+  request->oneway = head.oneway;
+  return plain && (seen & kNeeded) == kNeeded ? FrameKind::kPlain : FrameKind::kOther;
 }
 
 ptrdiff_t Unescape(std::string_view text, char* out) {

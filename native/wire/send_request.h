@@ -1,15 +1,11 @@
-// A plain send, as nearly all requests of a broker are: SEND_MESSAGE_V2 or SEND_BATCH_MESSAGE with a JSON header, in
-// one frame of the remoting protocol. Whatever is unusual about a frame (another header, an escape or a type that Java
-// does not write, a number that is none) makes it no plain send: TypeScript, which reads everything (src/protocol),
-// decides about those.
-//
-//   byte 0              4      5                8                   8 + header length
-//        ├ total length ┼ type ┼ header length  ┼ header            ┼ body             ┤   big-endian
+// A plain send, as nearly all requests of producers are: SEND_MESSAGE_V2 or SEND_BATCH_MESSAGE.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+
+#include "request_frame.h"
 
 namespace millrace::wire {
 
@@ -27,8 +23,6 @@ struct SendRequest {
   int32_t reconsume_times = 0;
   int64_t born_timestamp = 0;
 };
-
-enum class FrameKind { kPlainSend, kOther, kCutOff };
 
 // What lies at the start of `bytes`; only of a plain send everything is known. Views into `bytes`.
 FrameKind ReadSendRequest(std::string_view bytes, SendRequest* request);

@@ -16,7 +16,7 @@ import { Groups } from './groups.js'
 import { handlersOf } from './handlers.js'
 import { HeldPulls } from './held-pulls.js'
 import { Inbox } from './inbox.js'
-import { PlainSends } from './plain-sends.js'
+import { PlainRequests } from './plain-requests.js'
 import { Producers } from './producers.js'
 import { pushOf } from './push.js'
 import { QueueLocks } from './queue-locks.js'
@@ -52,7 +52,6 @@ export class Broker {
   readonly store: MessageStore
   readonly #context: BrokerContext
   readonly #servers: readonly RemotingServer[]
-  readonly #plainSends: PlainSends
   readonly #timers: readonly NodeJS.Timeout[]
   readonly #log: Log
   #closing: Promise<void> | undefined
@@ -79,15 +78,14 @@ export class Broker {
     const servers: RemotingServer[] = []
     try {
       const context = await contextOf({ settings, address, store, log, now, sweepIntervalMs })
-      const plainSends = new PlainSends(context)
       context.topics.onChange = (topic) => {
-        plainSends.topicChanged(topic)
+        context.plainRequests.topicChanged(topic)
         void context.registration.registered()
       }
-      for (const vip of [false, true]) servers.push(await listen(context, plainSends, log, vip))
+      for (const vip of [false, true]) servers.push(await listen(context, log, vip))
       await context.registration.start()
       context.delays.start()
-      return new Broker(context, servers, plainSends, log, sweepIntervalMs ?? CLIENT_SCAN_MS)
+      return new Broker(context, servers, log, sweepIntervalMs ?? CLIENT_SCAN_MS)
     } catch (error) {
       await Promise.all(servers.map((server) => server.close()))
       await store.close()
@@ -95,13 +93,12 @@ export class Broker {
     }
   }
 
-  private constructor(context: BrokerContext, servers: readonly RemotingServer[], plainSends: PlainSends, log: Log, scanMs: number) {
+  private constructor(context: BrokerContext, servers: readonly RemotingServer[], log: Log, scanMs: number) {
     this.settings = context.settings
     this.address = context.address
     this.store = context.store
     this.#context = context
     this.#servers = servers
-    this.#plainSends = plainSends
     this.#log = log
     const every = (ms: number, task: () => unknown) => setInterval(task, ms).unref()
     this.#timers = [
@@ -116,7 +113,7 @@ export class Broker {
     const sum = (of: (statistics: RemotingServerStatistics) => number) => all.reduce((before, one) => before + of(one), 0)
     return {
       connections: sum(({ connections }) => connections),
-      requests: sum(({ requests }) => requests) + this.#plainSends.taken,
+      requests: sum(({ requests }) => requests) + this.#context.plainRequests.taken,
       closed: sum(({ closed }) => closed),
       heldPulls: this.#context.held.count,
     }
@@ -185,7 +182,8 @@ async function contextOf({ settings, address, store, log, now, sweepIntervalMs }
   const consumers = new Consumers<Connection>((group) => notify(group, groups, settings))
   const locks = new QueueLocks(now)
   const producers = new Producers<Connection>()
-  return { settings, address, store, topics, groups, offsets, consumers, producers, locks, held, inbox, delays, registration, now }
+  const parts = { settings, address, store, topics, groups, offsets, consumers, producers, locks, held, inbox, delays, registration, now }
+  return { ...parts, plainRequests: new PlainRequests(parts) }
 }
 
 /** Who is in a group has changed: each member shares out the queues anew. */
@@ -195,16 +193,16 @@ function notify({ name, members }: ConsumerGroup<Connection>, groups: Groups, se
   for (const connection of members.keys()) connection.send(pushOf({ code: NOTIFY_CONSUMER_IDS_CHANGED.code, fields }))
 }
 
-async function listen(context: BrokerContext, plainSends: PlainSends, log: Log, vip: boolean): Promise<RemotingServer> {
-  const { settings, consumers, producers } = context
+async function listen(context: BrokerContext, log: Log, vip: boolean): Promise<RemotingServer> {
+  const { settings, consumers, producers, plainRequests } = context
   const handlers = new Map<number, Handler>()
   for (const [{ code }, handle] of handlersOf({ vip })) handlers.set(code, (request, connection) => handle(context, request, connection))
   const server: RemotingServer = await RemotingServer.listen({
     host: settings.bindAddress,
     port: vip ? settings.listenPort - VIP_DISTANCE : settings.listenPort,
     handlers,
-    onBytes: (bytes, connection) => plainSends.take(bytes, connection, (command, from) => server.take(command, from)),
-    readBy: (...socket) => plainSends.watch(...socket),
+    onBytes: (bytes, connection) => plainRequests.take(bytes, connection, (command, from) => server.take(command, from)),
+    readBy: (...socket) => plainRequests.watch(...socket),
     idleMs: settings.serverChannelMaxIdleTimeSeconds * 1000,
     onConnectionClosed: (connection) => {
       consumers.removeLink(connection)

@@ -7,6 +7,7 @@ import type { DelayService } from './delay-service.js'
 import type { Groups } from './groups.js'
 import type { HeldPulls } from './held-pulls.js'
 import type { Inbox } from './inbox.js'
+import type { PlainRequests } from './plain-requests.js'
 import type { Producers } from './producers.js'
 import type { QueueLocks } from './queue-locks.js'
 import type { Registration } from './registration.js'
@@ -28,6 +29,7 @@ export interface BrokerContext {
   readonly inbox: Inbox
   readonly delays: DelayService
   readonly registration: Registration
+  readonly plainRequests: PlainRequests
   /** Unix milliseconds. */
   readonly now: () => number
 }

@@ -18,7 +18,7 @@ export function groupUnknown(group: string): Answer {
   return refusal(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, `subscription group not exist, ${group} ${FAQ}`)
 }
 
-export function brokerForbids({ settings }: BrokerContext, what: string): Answer {
+export function brokerForbids({ settings }: Pick<BrokerContext, 'settings'>, what: string): Answer {
   return refusal(ResponseCode.NO_PERMISSION, `the broker[${settings.brokerIP1}] ${what} is forbidden`)
 }
 

@@ -122,19 +122,29 @@ export type NativeAppend = (body?: Uint8Array) => void
 
 /** A socket that the core reads. */
 export type NativeSocket = { readonly [opaque]: 'socket' }
-/** Takes frames of plain sends; the order of `numbers` stands in native/napi/sends.cc. */
-export interface NativeSends {
-  /** See native/napi/sends.cc. */
+/** Takes plain requests; the order of `numbers`, and what the functions are given, stands in native/napi/plain_requests.cc. */
+export interface NativePlainRequests {
   watch(
     fd: number,
     bornHost: Uint8Array,
     begun: Uint8Array,
     gate: () => number,
-    onRead: (rest?: Buffer, unsent?: Buffer, ended?: number, arrivals?: readonly number[]) => Buffer | undefined,
+    admit: (number: number, queueId: number, sysFlag: number, subVersion: number, commitOffset: number) => number,
+    onRead: (rest?: Buffer, unsent?: Buffer, ended?: number, arrivals?: readonly number[], ranges?: readonly number[]) => void,
   ): NativeSocket | undefined
   taken(): number
   take(bytes: Uint8Array, bornHost: Uint8Array, numbers: Float64Array, fd: number): Buffer | undefined
   setTopic(topic: string, number: number, queues: number): void
+  setPull(
+    number: number,
+    group: string,
+    topic: string,
+    subscription: string | undefined,
+    tags: NativeTags | undefined,
+    broker: number,
+    slowBroker: number,
+  ): void
+  clearPulls(): void
 }
 
 type PullArguments = [
@@ -176,12 +186,13 @@ export interface Binding {
   statistics(store: NativeStore): { numbers: number[]; appendLatency: number[]; syncLatency: number[] }
   setConfirmOffset(store: NativeStore, logOffset: number): void
   createAppender(store: NativeStore, blockBytes: number): { append: NativeAppend; block: ArrayBuffer }
-  createSends(
+  createPlainRequests(
     store: NativeStore,
     options: { regionJson: string; cluster: string; traceOn: boolean; maxBodyBytes: number; version: number },
-  ): NativeSends
+  ): NativePlainRequests
   listenSocket(socket: NativeSocket, whether: boolean): void
   handOver(socket: NativeSocket): void
+  giveBack(socket: NativeSocket, begun: Uint8Array): void
   quietMs(socket: NativeSocket): number
   closeSocket(socket: NativeSocket): void
   queue(store: NativeStore, topic: string, queueId: number, make: boolean): number

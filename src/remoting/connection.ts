@@ -11,6 +11,7 @@ const MAX_UNREAD_BYTES = 16 << 20
 /** The same of answers whose bodies lie outside. */
 const MAX_UNREAD_ANSWERS = 1024
 const LINGER_MS = 3000
+const EMPTY = Buffer.alloc(0)
 /** The beginning of a frame that is larger is not given to another reader. */
 const MAX_BEGUN_BYTES = 16 << 10
 
@@ -18,7 +19,7 @@ export interface ConnectionOptions {
   onCommand: (command: Command, connection: Connection) => unknown
   /** Given bytes that begin with a whole frame, before they become commands: how many of them, whole frames, are done with. */
   onBytes?: ((bytes: Buffer, connection: Connection) => number) | undefined
-  /** Offered the socket when `onBytes` has done with whatever came: to read it from now on in Node's place, `begun` first. */
+  /** Offered the socket of a connection that wants a reader (`wantReader`), when nothing of it lies here: to read it from now on in Node's place, `begun` first. */
   readBy?: ((descriptor: number, begun: Buffer, connection: Connection, onRead: OnRead) => SocketReader | undefined) | undefined
   /** `reason`: why this end closed it; undefined where the other did. */
   onClose: (connection: Connection, reason: string | undefined) => void
@@ -28,15 +29,22 @@ export interface ConnectionOptions {
   onPending?: (connection: Connection, change: number) => void
 }
 
-/** What a reader does not take, answers that the socket did not take, and, when nothing more comes, an errno or 0. Gives back the beginning of a frame, or nothing, from which on the reader may take again; undefined where not yet. */
-export type OnRead = (rest: Buffer | undefined, unsent: Buffer | undefined, ended: number | undefined) => Buffer | undefined
+/** What a reader does not take; answers that the socket did not take, of which the last may go on `outside`; and, when nothing more comes, an errno or 0. After it the reader takes nothing until it is given the socket back. */
+export type OnRead = (
+  rest: Buffer | undefined,
+  unsent: Buffer | undefined,
+  ended: number | undefined,
+  outside: OutsideBody | undefined,
+) => void
 
 /** Reads a socket in Node's place, and answers some of what it reads. */
 export interface SocketReader {
   pause(): void
   resume(): void
-  /** It answers nothing, and gives over all that comes, until that gives it back. */
+  /** It answers nothing, and gives over all that comes, until it is given back. */
   handOver(): void
+  /** With the beginning of a frame, or nothing. */
+  giveBack(begun: Buffer): void
   readonly quietMs: number
   close(): void
 }
@@ -66,12 +74,11 @@ export class Connection {
   #pending = 0
   #corked = false
   #outside = 0
+  #wantsReader = false
   #readBy: SocketReader | undefined
   /** It takes what comes. */
   #given = false
   #paused = false
-  /** What came last was done with by `onBytes`. */
-  #onlyBytes = false
   #heardMs = 0
   #wroteMs = 0
   #reason: string | undefined
@@ -85,7 +92,7 @@ export class Connection {
     this.remote = `${address.includes(':') ? `[${address}]` : address}:${remotePort}`
     socket.on('data', (chunk: Buffer) => {
       this.#heard(chunk)
-      if (this.#onlyBytes) this.#offer()
+      this.#offer()
     })
     socket.on('error', (error) => this.close(error.message))
     socket.on('close', () => this.#gone())
@@ -103,6 +110,11 @@ export class Connection {
     const handle = handleOf(this.#socket)
     const idle = this.#outside === 0 && !this.#corked && this.#socket.writableLength === 0 && !this.#closed && handle?.writeQueueSize === 0
     return idle ? (handle.fd ?? -1) : -1
+  }
+
+  /** From now on its socket is offered to `readBy`: what comes there is mostly of the kind that is answered without a command. */
+  wantReader(): void {
+    this.#wantsReader = true
   }
 
   get closed(): boolean {
@@ -127,6 +139,7 @@ export class Connection {
       process.nextTick(() => {
         this.#corked = false
         socket.uncork()
+        this.#offer()
       })
     }
     socket.write(bytes)
@@ -134,14 +147,19 @@ export class Connection {
 
   /** The same for a body that lies outside; settles as its `send` does. */
   async sendOutside(command: Omit<Command, 'body'>, body: OutsideBody): Promise<void> {
+    await this.#writeOutside(() => writeHead(command, command.type, body.bytes), body)
+  }
+
+  async #writeOutside(head: () => Buffer, body: OutsideBody): Promise<void> {
     if (this.#closed || this.#socket.destroyed || this.#socket.writableEnded) return
     this.#takeBack()
     this.#wroteMs = performance.now()
     this.#outside++
     try {
-      await body.send(this.#socket, writeHead(command, command.type, body.bytes))
+      await body.send(this.#socket, head())
     } finally {
       if (this.#outside-- === MAX_UNREAD_ANSWERS) this.#goOn()
+      else this.#offer()
     }
   }
 
@@ -170,20 +188,15 @@ export class Connection {
   /** Takes the frames that are whole, as long as the other end takes what they are answered with. */
   #work(): void {
     const socket = this.#socket
-    this.#onlyBytes = false
     try {
       while (!socket.destroyed) {
         if (socket.writableLength > MAX_UNREAD_BYTES || this.#outside >= MAX_UNREAD_ANSWERS) {
           this.#pause()
           break
         }
-        if (this.#taken()) {
-          this.#onlyBytes = true
-          continue
-        }
+        if (this.#taken()) continue
         const frame = this.#reader.next()
         if (frame === undefined) break
-        this.#onlyBytes = false
         this.#options.onCommand(readCommand(frame), this)
       }
     } catch (error) {
@@ -207,39 +220,41 @@ export class Connection {
     return this.#reader.pendingBytes <= MAX_BEGUN_BYTES && !this.#paused && this.idleDescriptor !== -1
   }
 
-  #begun(): Buffer {
+  /** To whoever reads it in Node's place. */
+  #offer(): void {
+    const { readBy } = this.#options
+    const descriptor = this.idleDescriptor
+    const handle = handleOf(this.#socket)
+    if (!this.#wantsReader || this.#given || readBy === undefined || handle?.readStop === undefined || !this.#free) return
     const begun = this.#reader.takeAll()
     this.#tellPending(0)
     this.#given = true
-    return begun
-  }
-
-  #offer(): void {
-    const { readBy } = this.#options
-    const socket = this.#socket
-    const handle = handleOf(socket)
-    if (readBy === undefined || this.#readBy !== undefined || handle?.readStop === undefined || !this.#free) return
-    const begun = this.#begun()
-    this.#readBy = readBy(this.idleDescriptor, begun, this, (...read) => this.#onRead(...read))
-    if (this.#readBy === undefined) {
-      this.#given = false
-      this.#reader.push(begun)
+    if (this.#readBy !== undefined) {
+      this.#readBy.giveBack(begun)
       return
     }
-    handle.readStop() // not `pause`, after which Node's streams read ahead
+    this.#readBy = readBy(descriptor, begun, this, (...read) => this.#onRead(...read))
+    if (this.#readBy !== undefined) {
+      handle.readStop() // not `pause`, after which Node's streams read ahead
+      return
+    }
+    this.#wantsReader = this.#given = false
+    this.#reader.push(begun)
   }
 
-  #onRead(rest: Buffer | undefined, unsent: Buffer | undefined, ended: number | undefined): Buffer | undefined {
+  #onRead(rest: Buffer | undefined, unsent: Buffer = EMPTY, ended?: number, outside?: OutsideBody): void {
     this.#given = false
-    if (unsent !== undefined) this.write(unsent)
+    if (outside !== undefined) this.#writeOutside(() => unsent, outside).catch((error: Error) => this.close(error.message))
+    else if (unsent.length > 0) this.write(unsent)
     if (rest !== undefined) this.#heard(rest)
     if (ended === 0) {
       // Node is to see the end itself.
+      this.#wantsReader = false
       this.#readBy?.close()
       this.#readBy = undefined
       handleOf(this.#socket)?.readStart?.()
     } else if (ended !== undefined) this.close(`read ${getSystemErrorName(-ended)}`)
-    return ended === undefined && !this.#closed && this.#free ? this.#begun() : undefined
+    this.#offer()
   }
 
   /** Something else is to be written. */
@@ -261,6 +276,7 @@ export class Connection {
     if (this.#paused) return
     if (this.#readBy === undefined) this.#socket.resume()
     else this.#readBy.resume()
+    this.#offer()
   }
 
   #idle(): void {

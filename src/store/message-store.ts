@@ -16,10 +16,10 @@ import { checkMessages, followMessages } from './messages.js'
 import type { AttachOptions, CheckedOptions, FaultOptions, StoreOptions } from './options.js'
 import { checkOptions } from './options.js'
 import { checkWhole } from './part.js'
+import { PlainRequests, type PlainRequestsOptions } from './plain-requests.js'
 import { listQueues } from './queue-list.js'
 import { QueueNumbers } from './queue-numbers.js'
 import { Reader } from './reader.js'
-import { SendFrames, type SendFramesOptions } from './send-frames.js'
 import { readStatistics, type StoreStatistics } from './statistics.js'
 import { checkTransfer, type TransferOptions, type TransferTarget } from './transfer-target.js'
 import type {
@@ -183,11 +183,11 @@ export class MessageStore {
     return this.#appender.appendBatchSync(messages, options)
   }
 
-  /** For a broker: frames of plain sends are appended and answered as they come from its sockets. */
-  sendFrames(options: SendFramesOptions): SendFrames {
+  /** For a broker: frames of plain sends and pulls are answered as they come from its sockets. */
+  plainRequests(options: PlainRequestsOptions): PlainRequests {
     this.#assertWritable()
     const acknowledged = (logOffset: number) => this.#appender.acknowledged(logOffset)
-    return new SendFrames(this.#native, options, this.#appender.waits ? acknowledged : undefined)
+    return new PlainRequests(this.#native, options, this.#appender.waits ? acknowledged : undefined)
   }
 
   /** Log bytes of another store at exactly the end of this one (APPEND_GAP otherwise): for a replica. */

@@ -1,4 +1,6 @@
 /** Code of the caller that runs in the middle of a call of the store: getters of messages, replicas, handlers. */
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { AppendResult, MessageInput, MessageStore, ReplicationStatus } from '#src/index.js'
@@ -149,4 +151,32 @@ t.test('appends that wait for a replica are bounded, and close waits for them', 
     )
     await closing
   }
+})
+
+t.test('a socket that the core reads is closed where it is asked whether sends may be taken', async (t) => {
+  const store = await openNew(t)
+  const frames = store.sendFrames({ regionJson: '"r"', traceOn: true, cluster: 'c', maxBodyBytes: 100, version: 1 })
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  const [accepted] = (await once(server, 'connection')) as [Socket]
+  t.teardown(() => {
+    for (const one of [client, accepted]) one.destroy()
+    server.close()
+  })
+  const { fd } = (accepted as unknown as { _handle: { fd: number } })._handle
+  const never = () => t.fail('nothing is read of it')
+  const asked = new Promise<void>((resolve) => {
+    const watched = frames.watch(fd, {
+      ...{ bornHost: Buffer.alloc(8), begun: Buffer.alloc(0), onArrival: never, onRead: () => void never() as undefined },
+      mayTake: () => {
+        watched?.close()
+        resolve()
+        return 'sends'
+      },
+    })
+  })
+  client.write('anything')
+  await asked
+  await sleep(20)
 })

@@ -53,6 +53,7 @@ export async function pullMessage(context: BrokerContext, request: Command, conn
     ...{ queueId, queueOffset, filter, maxMessages: Math.max(1, maxMsgNums) },
   }
   const page = await look(context, pull, queueOffset)
+  if (page.status === 'FOUND') context.plainRequests.pullAnswered(request, fields, filter, connection)
   if (codeOf(pull, page) !== ResponseCode.PULL_NOT_FOUND || (sysFlag & PULL_SUSPENDS) === 0) return answerOf(context, pull, page)
   const waiting = new WaitingPull(
     context,
@@ -110,7 +111,9 @@ interface Where {
   readonly queueId: number
 }
 
-function refusedAtOnce(context: BrokerContext, { consumerGroup, topic, queueId }: Where, connection: Connection): Answer | undefined {
+type Rules = Pick<BrokerContext, 'settings' | 'groups' | 'topics' | 'consumers'>
+
+export function refusedAtOnce(context: Rules, { consumerGroup, topic, queueId }: Where, connection: Connection): Answer | undefined {
   const { settings, groups, topics } = context
   if ((settings.brokerPermission & PERM_READ) === 0) return brokerForbids(context, 'pulling message')
   const group = groups.find(consumerGroup)
@@ -125,8 +128,13 @@ function refusedAtOnce(context: BrokerContext, { consumerGroup, topic, queueId }
   return refusal(ResponseCode.SYSTEM_ERROR, why)
 }
 
-/** What of the queue it asks for: by itself, or as its group has subscribed. */
-function filterOf({ consumers, groups }: BrokerContext, given: ReturnType<typeof PULL_MESSAGE.fields.read>): TagFilter | Answer {
+type Subscribing = Pick<ReturnType<typeof PULL_MESSAGE.fields.read>, 'consumerGroup' | 'topic' | 'sysFlag' | 'subVersion'> & {
+  readonly expressionType?: string | undefined
+  readonly subscription?: string | undefined
+}
+
+/** What of the queue it asks for: by itself, or as its group has subscribed. For the same expression the same. */
+export function filterOf({ consumers, groups }: Rules, given: Subscribing): TagFilter | Answer {
   const { consumerGroup = '', topic = '', sysFlag, subVersion } = given
   if ((sysFlag & PULL_HAS_SUBSCRIPTION) !== 0) {
     const { expressionType = TAG, subscription = '*' } = given
@@ -178,14 +186,19 @@ function codeOf({ queueOffset }: Pull, { status }: Page): number {
   return empty && queueOffset !== 0 ? ResponseCode.PULL_OFFSET_MOVED : CODES[status]
 }
 
+/** Ids for the next pull; where this broker lags far behind. */
+export function suggestedBrokers({ settings, groups }: Pick<BrokerContext, 'settings' | 'groups'>, name: string) {
+  const group = settings.slaveReadEnable ? groups.get(name) : undefined
+  return { broker: group?.brokerId ?? 0, slowBroker: group?.whichBrokerWhenConsumeSlowly ?? 0 }
+}
+
 function answerOf({ settings, groups, store }: BrokerContext, pull: Pull, page: Page): Answer {
   const { status, nextOffset, minOffset, maxOffset, ranges, suggestPullingFromSlave } = page
-  const group = settings.slaveReadEnable ? groups.get(pull.consumerGroup) : undefined
-  const suggested = suggestPullingFromSlave ? group?.whichBrokerWhenConsumeSlowly : group?.brokerId
+  const { broker, slowBroker } = suggestedBrokers({ settings, groups }, pull.consumerGroup)
   const told = (remark: PullStatus, code: number): Answer => ({
     ...{ code, remark },
     fields: {
-      suggestWhichBrokerId: String(suggested ?? 0),
+      suggestWhichBrokerId: String(suggestPullingFromSlave ? slowBroker : broker),
       nextBeginOffset: String(nextOffset),
       maxOffset: String(maxOffset),
       minOffset: String(minOffset),

@@ -1,45 +1,45 @@
 /**
- * The short way of the requests that come most: sends to topics that are there, with nothing about them that a handler must decide. Frames go from the socket's
- * bytes to the log and back to answers in the core; all others, and those that the store refuses, take the handlers' way.
+ * The short way of the requests that come most: sends to topics that are there and pulls that find something, with nothing about them that a handler must decide.
+ * Frames go from the socket's bytes to the log, or from the log to the socket, in the core; all others, and those that the store refuses, take the handlers' way.
  */
 import { hostBytes, parseHost } from '../format/host.js'
 import { PERM_WRITE } from '../protocol/bodies/topic-config.js'
 import { type Command, readCommand, writeCommand } from '../protocol/command.js'
 import { quote } from '../protocol/fastjson.js'
-import { FrameReader } from '../protocol/frame.js'
+import { FrameReader, JSON_HEADER } from '../protocol/frame.js'
+import { PULL_COMMITS, PULL_HAS_SUBSCRIPTION, PULL_MESSAGE } from '../protocol/requests/broker.js'
 import { OWN_VERSION } from '../protocol/version.js'
-import type { Connection, OnRead, SocketReader } from '../remoting/connection.js'
+import type { Connection, OnRead, OutsideBody, SocketReader } from '../remoting/connection.js'
 import { observed } from '../remoting/remoting-server.js'
-import type { MessageStore } from '../store/message-store.js'
-import type { SendFrames, TakenFrames } from '../store/send-frames.js'
+import type { PlainRequests as Frames, PlainPull, PullDetails, TakenFrames } from '../store/plain-requests.js'
+import type { TagFilter } from '../store/tag-filter.js'
+import { TransferTarget } from '../store/transfer-target.js'
 import type { AppendStatus } from '../store/types.js'
+import type { BrokerContext } from './context.js'
+import { filterOf, refusedAtOnce, suggestedBrokers } from './handlers/pull-message.js'
 import { SENT } from './handlers/send-message.js'
-import type { HeldPulls } from './held-pulls.js'
 import { waitedTooLong } from './refusals.js'
-import type { BrokerSettings } from './settings.js'
 import { illegalName, RETRY_PREFIX, refusesSends } from './topic-names.js'
-import type { Topics } from './topics.js'
 
-export interface PlainSendsOptions {
-  readonly settings: BrokerSettings
-  readonly store: MessageStore
-  readonly topics: Topics
-  readonly held: HeldPulls
-  readonly now: () => number
-}
+type PullFields = ReturnType<typeof PULL_MESSAGE.fields.read>
 
-export class PlainSends {
-  readonly #options: PlainSendsOptions
-  readonly #frames: SendFrames
+export type PlainRequestsOptions = Pick<
+  BrokerContext,
+  'settings' | 'store' | 'topics' | 'groups' | 'consumers' | 'offsets' | 'held' | 'now'
+>
+
+export class PlainRequests {
+  readonly #options: PlainRequestsOptions
+  readonly #frames: Frames
   readonly #hosts = new WeakMap<Connection, Uint8Array>()
   /** Sends that wait for the disk. */
   #waiting = 0
   #taken = 0
 
-  constructor(options: PlainSendsOptions) {
+  constructor(options: PlainRequestsOptions) {
     const { settings, store, topics } = options
     this.#options = options
-    this.#frames = store.sendFrames({
+    this.#frames = store.plainRequests({
       regionJson: quote(settings.regionId),
       traceOn: settings.traceOn,
       cluster: settings.brokerClusterName,
@@ -64,9 +64,10 @@ export class PlainSends {
   /** As a server's `onBytes`; `otherwise` answers a request in the handlers' way. */
   take(bytes: Buffer, connection: Connection, otherwise: (command: Command, connection: Connection) => void): number {
     const { held } = this.#options
-    if (!this.#mayTake() || waitedTooLong(this.#options, connection)) return 0
+    if (!this.#mayTakeSends() || observed() || waitedTooLong(this.#options, connection)) return 0
     const taken = this.#frames.take(bytes, this.#hostOf(connection), connection.idleDescriptor)
     if (taken.bytes === 0) return 0
+    if (this.#frames.answersAtOnce) connection.wantReader()
     this.#taken += taken.frames
     if (held.count > 0) for (const { topic, queueId } of this.#frames.arrivals()) held.arrived(topic, queueId)
     this.#answer(taken, connection)
@@ -77,24 +78,57 @@ export class PlainSends {
     return taken.bytes
   }
 
-  /** As a connection's `readBy`: the frames of a socket on which sends come are taken where they come in. */
+  /** A pull has taken the handlers' way and found something, of what `filter` lets through: others like it are plain. */
+  pullAnswered({ type, code }: Command, fields: PullFields, filter: TagFilter, connection: Connection): void {
+    if (type !== JSON_HEADER || code !== PULL_MESSAGE.code) return
+    const { consumerGroup: group = '', topic = '', subscription = '', sysFlag } = fields
+    const itsOwn = (sysFlag & PULL_HAS_SUBSCRIPTION) !== 0
+    this.#frames.setPull({
+      ...{ group, topic, filter, subscription: itsOwn ? subscription : undefined },
+      ...suggestedBrokers(this.#options, group),
+    })
+    connection.wantReader()
+  }
+
+  /** As a connection's `readBy`: plain requests of a socket are taken where they come in. */
   watch(descriptor: number, begun: Buffer, connection: Connection, onRead: OnRead): SocketReader | undefined {
     const { held } = this.#options
     return this.#frames.watch(descriptor, {
-      ...{ bornHost: this.#hostOf(connection), begun, onRead },
-      mayTake: () => (this.#mayTake() ? (held.count > 0 ? 'sends and arrivals' : 'sends') : 'nothing'),
+      ...{ bornHost: this.#hostOf(connection), begun },
+      mayTake: () => {
+        const pulls = !observed()
+        return { pulls, sends: pulls && this.#mayTakeSends(), arrivals: held.count > 0 }
+      },
+      admit: (pull, details) => this.#admits(pull, details, connection),
       onArrival: (topic, queueId) => held.arrived(topic, queueId),
+      onRead: (rest, unsent, ended, ranges) => onRead(rest, unsent, ended, ranges && this.#outside(ranges)),
     })
   }
 
-  #mayTake(): boolean {
+  #mayTakeSends(): boolean {
     const { settings, now } = this.#options
     return (
       this.#waiting < settings.sendThreadPoolQueueCapacity &&
       now() >= settings.startAcceptSendRequestTimeStamp &&
-      (settings.brokerPermission & PERM_WRITE) !== 0 &&
-      !observed()
+      (settings.brokerPermission & PERM_WRITE) !== 0
     )
+  }
+
+  /** Nothing has changed since a pull like it took the handlers' way. */
+  #admits({ group, topic, subscription, ...before }: PlainPull, { queueId, ...given }: PullDetails, connection: Connection): boolean {
+    const { offsets } = this.#options
+    const asked = { ...given, consumerGroup: group, topic, queueId, subscription }
+    if (refusedAtOnce(this.#options, asked, connection) !== undefined || filterOf(this.#options, asked) !== before.filter) return false
+    const { broker, slowBroker } = suggestedBrokers(this.#options, group)
+    if (broker !== before.broker || slowBroker !== before.slowBroker) return false
+    if ((given.sysFlag & PULL_COMMITS) !== 0) offsets.commit(group, topic, queueId, given.commitOffset)
+    return true
+  }
+
+  #outside(ranges: Float64Array): OutsideBody {
+    let bytes = 0
+    for (let i = 1; i < ranges.length; i += 2) bytes += ranges[i] as number
+    return { bytes, send: (socket, head) => this.#options.store.transfer(TransferTarget.of(socket), { head, ranges }) }
   }
 
   #answer({ answers, status, frames }: TakenFrames, connection: Connection): void {

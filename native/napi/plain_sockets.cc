@@ -3,10 +3,12 @@
 
 #include <uv.h>
 
+#include <iterator>
 #include <unordered_map>
+#include <vector>
 
 #include "../core/platform.h"
-#include "send_sockets.h"
+#include "plain_sockets.h"
 
 namespace millrace::js {
 namespace {
@@ -18,9 +20,9 @@ class Sockets;
 // A socket and its place in the event loop. The loop has it until it is closed; the program has a handle on it.
 struct Socket {
   Sockets* sockets;
-  Sends* sends;
-  napi_ref self, gate, on_read;
-  std::unique_ptr<wire::SendSocket> socket;  // null once it is closed
+  PlainRequests* requests;
+  napi_ref self, gate, admit, on_read;
+  std::shared_ptr<wire::PlainSocket> socket;  // null once it is closed
   uv_poll_t poll;
 };
 
@@ -44,17 +46,24 @@ class Sockets {
         this, nullptr);
   }
 
-  std::shared_ptr<Socket> Open(const SendSocketParts& parts, int fd, const Host& born, std::string_view begun) {
+  std::shared_ptr<Socket> Open(const PlainSocketParts& parts, int fd, const Host& born, std::string_view begun) {
     const int own = platform::Duplicate(fd);
     if (own < 0) return nullptr;
     auto socket = std::make_shared<Socket>();
-    socket->socket = std::make_unique<wire::SendSocket>(&parts.sends->frames, own, born, begun);
+    PlainRequests& requests = *parts.requests;
+    socket->socket = std::make_shared<wire::PlainSocket>(
+        &requests.sends, &requests.pulls,
+        [this, to = socket.get()](int32_t number, const wire::PullMessageRequest& pull) {
+          return Admits(*to, number, pull);
+        },
+        own, born, begun);
     if (uv_poll_init(loop_, &socket->poll, own) != 0) return nullptr;
     socket->poll.data = socket.get();
     socket->sockets = this;
-    socket->sends = parts.sends;
+    socket->requests = &requests;
     napi_create_reference(env_, parts.self, 1, &socket->self);
     napi_create_reference(env_, parts.gate, 1, &socket->gate);
+    napi_create_reference(env_, parts.admit, 1, &socket->admit);
     napi_create_reference(env_, parts.on_read, 1, &socket->on_read);
     open_[socket.get()] = socket;
     Listen(*socket);
@@ -82,57 +91,72 @@ class Sockets {
   void OnReadable(Socket& socket, int status) {
     napi_handle_scope scope = nullptr;
     napi_open_handle_scope(env_, &scope);
-    wire::SendFrames::Taken& taken = socket.sends->taken;
-    const Taking taking = socket.sends->handle->released() ? Taking::kNothing : AskGate(socket);
-    wire::SendSocket::Read read = socket.socket->Next(taking != Taking::kNothing, &taken);
-    if (status < 0 && !read.ended) read.ended = true, read.error = -status;
-    socket.sends->frames_taken += taken.frames;
-    if (read.ended) uv_poll_stop(&socket.poll);
-    const bool told = taking == Taking::kTold && !taken.arrivals.empty();
-    if (read.handed_over() || told) Call(socket, read, told);
+    const int32_t may = socket.requests->handle->released() ? 0 : Ask(socket.gate, 0, nullptr);
+    if (socket.socket) Read(socket, may, status);  // unless whoever was asked has closed it
     napi_close_handle_scope(env_, scope);
   }
 
-  enum class Taking { kNothing, kUntold, kTold };
-  Taking AskGate(const Socket& socket) {
-    napi_value gate = nullptr, answer = nullptr;
-    napi_get_reference_value(env_, socket.gate, &gate);
+  // Bits of what a gate says.
+  static constexpr int32_t kSends = 1, kArrivals = 2, kPulls = 4;
+
+  void Read(Socket& socket, int32_t may, int status) {
+    wire::SendFrames::Taken& taken = socket.requests->taken;
+    const std::shared_ptr<wire::PlainSocket> reading = socket.socket;  // whoever admits pulls may close it
+    wire::PlainSocket::Read read = reading->Next({(may & kSends) != 0, (may & kPulls) != 0}, &taken);
+    if (status < 0 && !read.ended) read.ended = true, read.error = -status;
+    socket.requests->frames_taken += taken.frames + taken.pulls;
+    if (!socket.socket) return;
+    if (read.ended) uv_poll_stop(&socket.poll);
+    const bool told = (may & kArrivals) != 0 && !taken.arrivals.empty();
+    if (read.handed_over() || told) Call(socket, read, told);
+  }
+
+  bool Admits(const Socket& socket, int32_t number, const wire::PullMessageRequest& pull) {
+    napi_value arguments[] = {js::Number(env_, number), js::Number(env_, pull.queue_id),
+                              js::Number(env_, pull.sys_flag), js::Number(env_, static_cast<double>(pull.sub_version)),
+                              js::Number(env_, static_cast<double>(pull.commit_offset))};
+    return Ask(socket.admit, std::size(arguments), arguments) != 0;
+  }
+
+  // A function of the program's, for a number.
+  int32_t Ask(napi_ref asked, size_t count, const napi_value* arguments) {
+    napi_value function = nullptr, answer = nullptr;
+    napi_get_reference_value(env_, asked, &function);
     int32_t number = 0;
-    if (napi_call_function(env_, Undefined(env_), gate, 0, nullptr, &answer) != napi_ok) {
+    if (napi_call_function(env_, Undefined(env_), function, count, arguments, &answer) != napi_ok) {
       Uncaught();
     } else {
       napi_get_value_int32(env_, answer, &number);
     }
-    return static_cast<Taking>(number);
+    return number;
   }
 
-  void Call(Socket& socket, const wire::SendSocket::Read& read, bool told) {
-    napi_value arguments[] = {Undefined(env_), Undefined(env_), Undefined(env_), Undefined(env_)};
+  void Call(Socket& socket, const wire::PlainSocket::Read& read, bool told) {
+    napi_value arguments[] = {Undefined(env_), Undefined(env_), Undefined(env_), Undefined(env_), Undefined(env_)};
     if (!read.rest.empty()) arguments[0] = Copy(env_, read.rest.data(), read.rest.size());
     if (!read.unsent.empty()) arguments[1] = Copy(env_, read.unsent.data(), read.unsent.size());
     if (read.ended) arguments[2] = js::Number(env_, read.error);
+    std::vector<int64_t> pairs;
     if (told) {
-      std::vector<int64_t> pairs;
-      for (const auto& arrival : socket.sends->taken.arrivals) {
+      for (const auto& arrival : socket.requests->taken.arrivals) {
         pairs.push_back(arrival.topic);
         pairs.push_back(arrival.queue_id);
       }
       arguments[3] = Numbers(env_, pairs);
     }
-    napi_value on_read = nullptr, resource = nullptr, begun = nullptr;
+    if (!read.unsent_ranges.empty()) {
+      pairs.clear();
+      for (const auto& [from, to] : read.unsent_ranges) {
+        pairs.push_back(from);
+        pairs.push_back(to - from);
+      }
+      arguments[4] = Numbers(env_, pairs);
+    }
+    napi_value on_read = nullptr, resource = nullptr;
     napi_get_reference_value(env_, socket.on_read, &on_read);
     napi_get_reference_value(env_, resource_, &resource);
-    if (napi_make_callback(env_, context_, resource, on_read, 4, arguments, &begun) != napi_ok) {
+    if (napi_make_callback(env_, context_, resource, on_read, std::size(arguments), arguments, nullptr) != napi_ok)
       Uncaught();
-      return;
-    }
-    uint8_t* bytes = nullptr;
-    size_t count = 0;
-    bool is_bytes = false;
-    napi_is_buffer(env_, begun, &is_bytes);
-    if (!is_bytes || !socket.socket) return;
-    napi_get_buffer_info(env_, begun, reinterpret_cast<void**>(&bytes), &count);
-    socket.socket->TakeBack({reinterpret_cast<const char*>(bytes), count});
   }
 
   // As if it had been thrown in an event of a socket of Node's.
@@ -142,7 +166,8 @@ class Sockets {
   }
 
   void OnClosed(Socket& socket) {
-    for (napi_ref reference : {socket.self, socket.gate, socket.on_read}) napi_delete_reference(env_, reference);
+    for (napi_ref reference : {socket.self, socket.gate, socket.admit, socket.on_read})
+      napi_delete_reference(env_, reference);
     open_.erase(&socket);
     EndWhereEmpty();
   }
@@ -162,7 +187,7 @@ class Sockets {
 };
 
 Sockets& SocketsOf(napi_env env) {
-  std::shared_ptr<void>& sockets = GetEnvironment(env)->send_sockets;
+  std::shared_ptr<void>& sockets = GetEnvironment(env)->plain_sockets;
   if (!sockets) sockets = std::make_shared<Sockets>(env);
   return *static_cast<Sockets*>(sockets.get());
 }
@@ -193,7 +218,19 @@ napi_value ListenSocket(napi_env env, napi_callback_info info) {
   return Undefined(env);
 }
 
-// handOver(socket): nothing is taken of it until onRead says so
+// giveBack(socket, begun): plain requests are taken of it again, behind the beginning of a frame
+napi_value GiveBack(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  Socket* const socket = SocketOf(arguments);
+  uint8_t* bytes = nullptr;
+  size_t count = 0;
+  if (socket == nullptr || !arguments.Bytes(1, &bytes, &count))
+    return ThrowArgument(env, "giveBack takes a socket and bytes");
+  if (socket->socket) socket->socket->TakeBack({reinterpret_cast<const char*>(bytes), count});
+  return Undefined(env);
+}
+
+// handOver(socket): nothing is taken of it until it is given back
 napi_value HandOver(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   Socket* const socket = SocketOf(arguments);
@@ -222,7 +259,7 @@ napi_value CloseSocket(napi_env env, napi_callback_info info) {
 
 }  // namespace
 
-napi_value WatchSocket(napi_env env, const SendSocketParts& parts, int fd, const Host& born, std::string_view begun) {
+napi_value WatchSocket(napi_env env, const PlainSocketParts& parts, int fd, const Host& born, std::string_view begun) {
   auto socket = SocketsOf(env).Open(parts, fd, born, begun);
   if (!socket) return Undefined(env);
   napi_value external = nullptr;
@@ -234,9 +271,10 @@ napi_value WatchSocket(napi_env env, const SendSocketParts& parts, int fd, const
   return external;
 }
 
-void ExportSendSockets(napi_env env, napi_value exports) {
+void ExportPlainSockets(napi_env env, napi_value exports) {
   Export(env, exports, "listenSocket", ListenSocket);
   Export(env, exports, "handOver", HandOver);
+  Export(env, exports, "giveBack", GiveBack);
   Export(env, exports, "quietMs", QuietMs);
   Export(env, exports, "closeSocket", CloseSocket);
 }

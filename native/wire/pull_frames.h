@@ -1,0 +1,58 @@
+// Plain pulls from bytes as a socket gives them to an answer: its head, and the ranges of the log that are its body.
+// TypeScript names the pulls that are plain, when it has answered one like it, and is asked again for each
+// (`Admit`): who may pull what, and where a group is, it alone knows. One environment's; not shared between threads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "../core/store.h"
+#include "pull_request.h"
+
+namespace millrace::wire {
+
+class PullFrames {
+ public:
+  // A group's pulls of a topic with a subscription.
+  struct Pull {
+    int32_t number = 0;                // TypeScript's
+    std::vector<std::string> tags;     // none: everything matches
+    std::vector<int32_t> tag_hashes;
+    int64_t broker = 0, slow_broker = 0;  // suggested for the next pull; where this one lags far behind
+  };
+  using Admit = std::function<bool(int32_t number, const PullMessageRequest& request)>;
+
+  // `version`: of answers.
+  PullFrames(Store* store, int32_t version) : store_(store), version_(version) {}
+
+  // From now on pulls of this group and topic are plain which say `subscription`, or null: none.
+  void Set(std::string_view group, std::string_view topic, const std::string_view* subscription, Pull pull);
+  // From now on none is.
+  void Clear() { pulls_.clear(); }
+
+  // What a pull is answered with. False where TypeScript must answer: nothing has come yet, a page must come from the
+  // disk, or anything else is not as it mostly is.
+  bool Answer(const PullMessageRequest& request, const Admit& admit, TransferItem* item);
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+  std::string_view KeyOf(std::string_view group, std::string_view topic, const std::string_view* subscription);
+  void WriteHead(const PullMessageRequest& request, const Pull& pull, const PullOutcome& outcome);
+
+  Store* const store_;
+  const int32_t version_;
+  std::unordered_map<std::string, Pull, Hash, std::equal_to<>> pulls_;
+  UnitWindows windows_;
+  // Used again for their memory.
+  std::string key_, head_;
+  std::vector<LogRange> ranges_;
+};
+
+}  // namespace millrace::wire
