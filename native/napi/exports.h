@@ -10,10 +10,10 @@
 namespace millrace::js {
 
 void ExportStatistics(napi_env env, napi_value exports);
-void ExportStore(napi_env env, napi_value exports);   // open, attach, close, facts
-void ExportAppend(napi_env env, napi_value exports);  // append, flush
-void ExportRead(napi_env env, napi_value exports);    // pull, records, queues, index
-void ExportPlainRequests(napi_env env, napi_value exports);   // of the remoting protocol
+void ExportStore(napi_env env, napi_value exports);          // open, attach, close, facts
+void ExportAppend(napi_env env, napi_value exports);         // append, flush
+void ExportRead(napi_env env, napi_value exports);           // pull, records, queues, index
+void ExportPlainRequests(napi_env env, napi_value exports);  // of the remoting protocol
 void ExportPlainSockets(napi_env env, napi_value exports);
 void ExportTransfer(napi_env env, napi_value exports);  // ranges of the log to sockets
 void ExportParts(napi_env env, napi_value exports);     // log, queue and index without a store

@@ -16,9 +16,9 @@ namespace millrace::js {
 // What one environment (main thread, worker) has of the addon.
 struct Environment {
   napi_env env = nullptr;
-  napi_ref error_factory = nullptr;    // (code, message, path, offset, errno) => Error
-  std::vector<uint64_t> unclaimed;     // stores that open() has made and attach() has not taken hold of
-  std::shared_ptr<void> transfers;     // transfer.cc's
+  napi_ref error_factory = nullptr;     // (code, message, path, offset, errno) => Error
+  std::vector<uint64_t> unclaimed;      // stores that open() has made and attach() has not taken hold of
+  std::shared_ptr<void> transfers;      // transfer.cc's
   std::shared_ptr<void> plain_sockets;  // plain_sockets.cc's
 };
 Environment* GetEnvironment(napi_env env);

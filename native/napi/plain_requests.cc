@@ -7,8 +7,8 @@
 namespace millrace::js {
 namespace {
 
-using wire::SendFrames;
 using wire::PullFrames;
+using wire::SendFrames;
 
 // What `take` writes into the Float64Array of numbers; refused frames (place, bytes) and arrivals (topic, queue id)
 // follow.
@@ -108,9 +108,9 @@ napi_value ClearPulls(napi_env env, napi_callback_info info) {
 // are read here, behind those that have begun a frame, and plain requests are taken of them. gate() is asked before
 // each read, and says in bits: 1, sends are taken; 2, where they arrive is told; 4, pulls are taken. admit(number,
 // queueId, sysFlag, subVersion, commitOffset) is asked of each pull that could be answered here: 0, it may not.
-// onRead(rest?, unsent?, ended?, arrivals?, ranges?) gets what else has come (after it nothing is taken until the socket
-// is given back), answers that the socket has not taken, an errno or 0 when nothing more comes, pairs of topic and queue
-// id, and pairs of log offset and size, which belong behind what is unsent.
+// onRead(rest?, unsent?, ended?, arrivals?, ranges?) gets what else has come (after it nothing is taken until the
+// socket is given back), answers that the socket has not taken, an errno or 0 when nothing more comes, pairs of topic
+// and queue id, and pairs of log offset and size, which belong behind what is unsent.
 napi_value Watch(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   auto* const requests = static_cast<PlainRequests*>(arguments.data());
@@ -151,9 +151,9 @@ napi_value CreatePlainRequests(napi_env env, napi_callback_info info) {
   napi_create_reference(env, arguments.at(0), 1, &requests->wrapper);
   napi_value made = Object(env);
   napi_create_reference(env, made, 0, &requests->made);
-  constexpr std::pair<const char*, napi_callback> kFunctions[] = {
-      {"take", Take},   {"setTopic", SetTopic}, {"setPull", SetPull}, {"clearPulls", ClearPulls},
-      {"watch", Watch}, {"taken", TakenFromSockets}};
+  constexpr std::pair<const char*, napi_callback> kFunctions[] = {{"take", Take},       {"setTopic", SetTopic},
+                                                                  {"setPull", SetPull}, {"clearPulls", ClearPulls},
+                                                                  {"watch", Watch},     {"taken", TakenFromSockets}};
   for (const auto& [name, callback] : kFunctions) {
     napi_value function = nullptr;
     napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, requests, &function);

@@ -24,8 +24,8 @@ inline std::string Frame(std::string_view header, std::string_view body, uint32_
 
 // As a Java client writes it.
 inline std::string Header(std::string_view more = R"("m":"false")",
-                   std::string_view properties = R"(UNIQ_KEY\u0001U1\u0002WAIT\u0001true\u0002TAGS\u0001TagA)",
-                   std::string_view topic = "orders", int queue = 2, int code = 310, int flag = 0) {
+                          std::string_view properties = R"(UNIQ_KEY\u0001U1\u0002WAIT\u0001true\u0002TAGS\u0001TagA)",
+                          std::string_view topic = "orders", int queue = 2, int code = 310, int flag = 0) {
   std::string header = R"({"code":)" + std::to_string(code) + R"(,"extFields":{"a":"PG","b":")" + std::string(topic) +
                        R"(","c":"TBW102","d":"4","e":")" + std::to_string(queue) +
                        R"(","f":"0","g":"1795383671491","h":"7","i":")";

@@ -79,7 +79,8 @@ std::string PullHeader(int64_t offset, int sys_flag = 3, std::string_view more =
 std::string PullAnswer(int64_t next, int64_t max, std::string_view body) {
   std::string header = R"({"code":0,"extFields":{"suggestWhichBrokerId":"0","nextBeginOffset":")" +
                        std::to_string(next) + R"(","maxOffset":")" + std::to_string(max) + R"(","minOffset":"0"})";
-  header += R"(,"flag":1,"language":"JAVA","opaque":9,"remark":"FOUND","serializeTypeCurrentRPC":"JSON","version":409})";
+  header +=
+      R"(,"flag":1,"language":"JAVA","opaque":9,"remark":"FOUND","serializeTypeCurrentRPC":"JSON","version":409})";
   return Frame(header, body);
 }
 

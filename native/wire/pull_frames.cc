@@ -21,8 +21,8 @@ void PullFrames::Set(std::string_view group, std::string_view topic, const std::
 }
 
 bool PullFrames::Answer(const PullMessageRequest& request, const Admit& admit, TransferItem* item) {
-  const auto found = pulls_.find(KeyOf(request.consumer_group, request.topic,
-                                       request.has_subscription() ? &request.subscription : nullptr));
+  const auto found = pulls_.find(
+      KeyOf(request.consumer_group, request.topic, request.has_subscription() ? &request.subscription : nullptr));
   if (found == pulls_.end() || request.queue_id < 0) return false;
   const Pull& pull = found->second;
   ConsumeQueue* const queue = store_->FindQueue(request.topic, request.queue_id);
@@ -43,8 +43,7 @@ bool PullFrames::Answer(const PullMessageRequest& request, const Admit& admit, T
       !outcome.mismatches.empty())
     return false;
   ranges_.clear();
-  for (const PullRange& range : outcome.ranges)
-    ranges_.push_back({range.log_offset, range.log_offset + range.size});
+  for (const PullRange& range : outcome.ranges) ranges_.push_back({range.log_offset, range.log_offset + range.size});
   bool cached = false;
   if (!store_->LocateRanges(ranges_, item, &cached).ok() || !cached) return false;
   WriteHead(request, pull, outcome);

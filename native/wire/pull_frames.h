@@ -19,8 +19,8 @@ class PullFrames {
  public:
   // A group's pulls of a topic with a subscription.
   struct Pull {
-    int32_t number = 0;                // TypeScript's
-    std::vector<std::string> tags;     // none: everything matches
+    int32_t number = 0;             // TypeScript's
+    std::vector<std::string> tags;  // none: everything matches
     std::vector<int32_t> tag_hashes;
     int64_t broker = 0, slow_broker = 0;  // suggested for the next pull; where this one lags far behind
   };

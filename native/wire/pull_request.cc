@@ -26,10 +26,9 @@ enum PullField {
   kExpressionType,
   kFields
 };
-constexpr std::string_view kNames[kFields] = {"consumerGroup", "topic",        "queueId",
-                                              "queueOffset",   "maxMsgNums",   "sysFlag",
-                                              "commitOffset",  "suspendTimeoutMillis", "subVersion",
-                                              "subscription",  "expressionType"};
+constexpr std::string_view kNames[kFields] = {"consumerGroup", "topic",        "queueId",       "queueOffset",
+                                              "maxMsgNums",    "sysFlag",      "commitOffset",  "suspendTimeoutMillis",
+                                              "subVersion",    "subscription", "expressionType"};
 
 bool Unescaped(std::string_view value, std::string_view* text) {
   *text = value;

@@ -35,6 +35,8 @@ export interface BrokerOptions {
 }
 
 export interface BrokerStatistics extends RemotingServerStatistics {
+  /** Of the requests, those that no handler saw: plain sends and pulls, which the core answers. */
+  readonly plainRequests: number
   /** Pulls that wait for messages. */
   readonly heldPulls: number
 }
@@ -110,10 +112,12 @@ export class Broker {
 
   get statistics(): BrokerStatistics {
     const all = this.#servers.map(({ statistics }) => statistics)
+    const { taken } = this.#context.plainRequests
     const sum = (of: (statistics: RemotingServerStatistics) => number) => all.reduce((before, one) => before + of(one), 0)
     return {
       connections: sum(({ connections }) => connections),
-      requests: sum(({ requests }) => requests) + this.#context.plainRequests.taken,
+      requests: sum(({ requests }) => requests) + taken,
+      plainRequests: taken,
       closed: sum(({ closed }) => closed),
       heldPulls: this.#context.held.count,
     }

@@ -108,7 +108,7 @@ async function run(): Promise<void> {
       ...[log, index, part, { ...part, faults: 'x:y' }, { ...part, queues: directory, topic: '..', queueId: -1 }],
     ],
   ]
-  const sends = binding.createSends(store, { regionJson: '"r"', cluster: 'c', traceOn: true, maxBodyBytes: 100, version: 1 })
+  const sends = binding.createPlainRequests(store, { regionJson: '"r"', cluster: 'c', traceOn: true, maxBodyBytes: 100, version: 1 })
   const { constants: _, setErrorFactory: __, close: ___, hold: ____, deleteTopic, ...called } = binding as Binding & Record<string, Any>
   for (const [name, method] of Object.entries({ ...called, ...sends }) as [string, Any][]) {
     await attempt(name, () => method())

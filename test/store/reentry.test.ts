@@ -4,6 +4,9 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { AppendResult, MessageInput, MessageStore, ReplicationStatus } from '#src/index.js'
+import { requestOf, writeCommand } from '#src/protocol/command.js'
+import { PULL_MESSAGE } from '#src/protocol/requests/broker.js'
+import { TagFilter } from '#src/store/tag-filter.js'
 import { bodiesOf, bodyOf, numbered, openNew, refusal } from './stores.js'
 
 t.setTimeout(60_000)
@@ -153,30 +156,47 @@ t.test('appends that wait for a replica are bounded, and close waits for them', 
   }
 })
 
-t.test('a socket that the core reads is closed where it is asked whether sends may be taken', async (t) => {
-  const store = await openNew(t)
-  const frames = store.sendFrames({ regionJson: '"r"', traceOn: true, cluster: 'c', maxBodyBytes: 100, version: 1 })
-  const server = createServer().listen(0, '127.0.0.1')
+t.test('a socket that the core reads is closed where it is asked what may be taken of it', async (t) => {
+  const server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
-  const [accepted] = (await once(server, 'connection')) as [Socket]
-  t.teardown(() => {
-    for (const one of [client, accepted]) one.destroy()
-    server.close()
-  })
-  const { fd } = (accepted as unknown as { _handle: { fd: number } })._handle
-  const never = () => t.fail('nothing is read of it')
-  const asked = new Promise<void>((resolve) => {
-    const watched = frames.watch(fd, {
-      ...{ bornHost: Buffer.alloc(8), begun: Buffer.alloc(0), onArrival: never, onRead: () => void never() as undefined },
-      mayTake: () => {
+  t.teardown(() => server.close())
+  const pull = { queueId: 0, queueOffset: 0, maxMsgNums: 32, sysFlag: 0, commitOffset: 0, suspendTimeoutMillis: 0, subVersion: 0 }
+  const frame = writeCommand(
+    requestOf(
+      { code: PULL_MESSAGE.code, fields: PULL_MESSAGE.fields.write({ consumerGroup: 'G', topic: 'orders', ...pull }) },
+      { language: 'JAVA', version: 1 },
+      { opaque: 1 },
+    ),
+  )
+  for (const where of ['mayTake', 'admit'] as const) {
+    const store = await openNew(t)
+    store.appendSync({ topic: 'orders', body: 'hello' })
+    const frames = store.plainRequests({ regionJson: '"r"', traceOn: true, cluster: 'c', maxBodyBytes: 100, version: 1 })
+    frames.setPull({ group: 'G', topic: 'orders', subscription: undefined, filter: new TagFilter(), broker: 0, slowBroker: 0 })
+    const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+    const [accepted] = (await once(server, 'connection')) as [Socket]
+    const { fd } = (accepted as unknown as { _handle: { fd: number } })._handle
+    const never = () => void t.fail('nothing is told of it')
+    await new Promise<void>((resolve) => {
+      const close = (here: string) => {
+        if (here !== where) return
         watched?.close()
         resolve()
-        return 'sends'
-      },
+      }
+      const watched = frames.watch(fd, {
+        ...{ bornHost: Buffer.alloc(8), begun: Buffer.alloc(0), onArrival: never, onRead: never },
+        mayTake: () => {
+          close('mayTake')
+          return { sends: true, pulls: true, arrivals: true }
+        },
+        admit: () => {
+          close('admit')
+          return false
+        },
+      })
+      client.write(frame)
     })
-  })
-  client.write('anything')
-  await asked
-  await sleep(20)
+    await sleep(20)
+    for (const one of [client, accepted]) one.destroy()
+  }
 })
