@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { javaProgram, programs } from '../build.mjs'
 import { ownMemory } from '../memory.mjs'
 import { options, print } from '../workload.mjs'
+import { run } from './run.mjs'
 import { startServer } from './servers.mjs'
 
 const HELD_CONNECTIONS = 1000
@@ -66,18 +67,4 @@ async function holdPulls(own) {
     if (code !== 0) throw new Error('a pull was answered')
   }
   return { bytes, end }
-}
-
-/** A program's standard output. */
-async function run([command, ...args]) {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-  const [printed, complained] = await Promise.all([textOf(child.stdout), textOf(child.stderr), once(child, 'close')])
-  if (child.exitCode !== 0) throw new Error(`${command} ended with ${child.signalCode ?? child.exitCode}: ${complained.slice(-2000)}`)
-  return printed
-}
-
-async function textOf(stream) {
-  let text = ''
-  for await (const chunk of stream.setEncoding('utf8')) text += chunk
-  return text
 }

@@ -39,10 +39,13 @@ const programs = {
 }
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
-setTimeout(() => process.exit(1), LIMIT_MS).unref()
 
-/** Starts one on `dir`; gives, once it serves, where, its process, and the milliseconds since that began. `settings` are RocketMQ's. */
-export async function startServer(kind, dir, settings = {}) {
+/**
+ * Starts one on `dir`; gives, once it serves, where, its process, and the milliseconds since that began. `settings` are RocketMQ's. Whoever has not stopped it
+ * after `limitMs` is ended with it.
+ */
+export async function startServer(kind, dir, settings = {}, limitMs = LIMIT_MS) {
+  setTimeout(() => process.exit(1), limitMs).unref()
   const ports = await freePorts()
   const [conf, namesrvConf, store] = ['broker.conf', 'namesrv.conf', 'store'].map((name) => join(dir, name))
   mkdirSync(store, { recursive: true })
