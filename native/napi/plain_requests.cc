@@ -147,7 +147,7 @@ napi_value CreatePlainRequests(napi_env env, napi_callback_info info) {
     return ThrowArgument(env, "createPlainRequests takes a store and options");
   Store* const store = &handle->store();
   auto* const requests =
-      new PlainRequests{handle, nullptr, SendFrames(store, options), PullFrames(store, options.version), {}};
+      new PlainRequests{handle, nullptr, SendFrames(store, options), PullFrames(store, options.version), {}, {}};
   napi_create_reference(env, arguments.at(0), 1, &requests->wrapper);
   napi_value made = Object(env);
   napi_create_reference(env, made, 0, &requests->made);

@@ -100,7 +100,7 @@ class Sockets {
   static constexpr int32_t kSends = 1, kArrivals = 2, kPulls = 4;
 
   void Read(Socket& socket, int32_t may, int status) {
-    wire::SendFrames::Taken& taken = socket.requests->taken;
+    wire::SendFrames::Taken& taken = socket.requests->read;
     const std::shared_ptr<wire::PlainSocket> reading = socket.socket;  // whoever admits pulls may close it
     wire::PlainSocket::Read read = reading->Next({(may & kSends) != 0, (may & kPulls) != 0}, &taken);
     if (status < 0 && !read.ended) read.ended = true, read.error = -status;
@@ -138,7 +138,7 @@ class Sockets {
     if (read.ended) arguments[2] = js::Number(env_, read.error);
     std::vector<int64_t> pairs;
     if (told) {
-      for (const auto& arrival : socket.requests->taken.arrivals) {
+      for (const auto& arrival : socket.requests->read.arrivals) {
         pairs.push_back(arrival.topic);
         pairs.push_back(arrival.queue_id);
       }

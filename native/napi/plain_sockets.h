@@ -15,7 +15,8 @@ struct PlainRequests {
   napi_ref wrapper;  // keeps the store's object, and with it `handle`
   wire::SendFrames sends;
   wire::PullFrames pulls;
-  wire::SendFrames::Taken taken;
+  wire::SendFrames::Taken taken;  // of what is given; `read`, of what is read: who is asked meanwhile may give something
+  wire::SendFrames::Taken read;
   int64_t frames_taken = 0;  // from sockets
   napi_ref made = nullptr;   // weak: the object that has the functions, and this
 };

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include <functional>
 #include <random>
 
 #include "../core/platform.h"
@@ -23,6 +24,7 @@ struct Connected {
   PullFrames pulls{broker.store.get(), 409};
   std::vector<int64_t> commits;  // of pulls that were admitted
   bool admits = true;
+  std::function<void()> when_asked = [] {};
   int peer = -1;
   std::unique_ptr<PlainSocket> socket;
 
@@ -34,6 +36,7 @@ struct Connected {
     peer = ends[1];
     const auto admit = [this](int32_t number, const PullMessageRequest& pull) {
       CHECK_EQ(number, 7);
+      when_asked();
       if (admits) commits.push_back(pull.commit_offset);
       return admits;
     };
@@ -269,7 +272,7 @@ TEST("a pull that is no plain one is left, and nothing of it has happened") {
   CHECK_EQ(end.Next().rest, Frame(plain, ""));
   end.admits = true;
   end.socket->TakeBack("");
-  end.pulls.Clear();
+  end.when_asked = [&] { end.pulls.Clear(); };
   end.Send(Frame(plain, ""));
   CHECK_EQ(end.Next().rest, Frame(plain, ""));
   CHECK_EQ(end.Answered(), 0U);

@@ -20,16 +20,23 @@ void PullFrames::Set(std::string_view group, std::string_view topic, const std::
   pulls_.insert_or_assign(std::string(KeyOf(group, topic, subscription)), std::move(pull));
 }
 
-bool PullFrames::Answer(const PullMessageRequest& request, const Admit& admit, TransferItem* item) {
+const PullFrames::Pull* PullFrames::Find(const PullMessageRequest& request) {
   const auto found = pulls_.find(
       KeyOf(request.consumer_group, request.topic, request.has_subscription() ? &request.subscription : nullptr));
-  if (found == pulls_.end() || request.queue_id < 0) return false;
-  const Pull& pull = found->second;
+  return found == pulls_.end() ? nullptr : &found->second;
+}
+
+bool PullFrames::Answer(const PullMessageRequest& request, const Admit& admit, TransferItem* item) {
+  const Pull* known = Find(request);
+  if (known == nullptr || request.queue_id < 0) return false;
   ConsumeQueue* const queue = store_->FindQueue(request.topic, request.queue_id);
   // Who waits at the end is no plain case, and need not be looked at twice.
   if (queue == nullptr || request.queue_offset < queue->min_offset() || request.queue_offset >= queue->max_offset())
     return false;
-  if (!admit(pull.number, request)) return false;
+  if (!admit(known->number, request)) return false;
+  known = Find(request);  // whoever was asked may have changed what is known
+  if (known == nullptr) return false;
+  const Pull& pull = *known;
   millrace::PullRequest asked;
   asked.queue = queue;
   asked.offset = request.queue_offset;

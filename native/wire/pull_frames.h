@@ -43,6 +43,7 @@ class PullFrames {
     using is_transparent = void;
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
+  const Pull* Find(const PullMessageRequest& request);
   std::string_view KeyOf(std::string_view group, std::string_view topic, const std::string_view* subscription);
   void WriteHead(const PullMessageRequest& request, const Pull& pull, const PullOutcome& outcome);
 

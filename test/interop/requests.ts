@@ -5,7 +5,7 @@ import { tags } from './plan.js'
 import type { Row } from './rows.js'
 import type { PullRequest, QueryRequest } from './store-peer.js'
 
-const always = { begin: 0, end: 4_102_444_800_000 }
+export const always = { begin: 0, end: 4_102_444_800_000 }
 /** These two share a hash: Java's store gives both for either, and leaves it to its client to tell them apart. */
 const colliding = ['Aa', 'BB']
 const distinct = tags.filter((tag) => !colliding.includes(tag))
