@@ -68,7 +68,7 @@ export class Broker {
     const asked = { ...defaultBrokerSettings(), ...checked }
     const { brokerIP1, listenPort } = await addressesOf(asked, { bindAddressGiven: checked.bindAddress !== undefined })
     const settings: BrokerSettings = { ...asked, brokerIP1, listenPort }
-    const address = `${brokerIP1}:${listenPort}`
+    const address = `${brokerIP1}:${settings.advertisedPort || listenPort}`
     const store = await MessageStore.open(settings.storePathRootDir, {
       settings: storeSettingsOf(settings),
       storeHost: address,

@@ -162,6 +162,8 @@ const nettyTable = {
   listenPort: port(10911),
   /** Whom it listens to, as RocketMQ 5 has it. There is no access control: who reaches it is its client. */
   bindAddress: named('127.0.0.1'),
+  /** The port that clients are told, where it is mapped to the one that is listened to; 0: that one. Not RocketMQ's. */
+  advertisedPort: port(0),
   ...nettyServerTable,
 
   // As a client of name servers

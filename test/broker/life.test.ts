@@ -65,12 +65,17 @@ t.test('what it does not start with is told, and nothing is left behind', async 
   t.equal(after.broker.store.state, 'open', 'the lock is free')
 })
 
-t.test('the address that clients are told may be another than the one that is bound', async (t) => {
-  const { broker } = await started(t, { settings: { bindAddress: '127.0.0.1', brokerIP1: '192.0.2.1' } })
-  const port = broker.address.split(':')[1] as string
-  t.equal(broker.address, `192.0.2.1:${port}`)
-  const { answer } = await send(await peerOf(t, `127.0.0.1:${port}`))
-  t.match(answer.msgId, /^C0000201/)
+t.test('the address and the port that clients are told may be others than those that are bound', async (t) => {
+  const nameServer = await NameServer.start({ settings: { listenPort: 0, kvConfigPath: newDirectory(t) } })
+  t.teardown(() => nameServer.close())
+  const { broker } = await started(t, {
+    settings: { bindAddress: '127.0.0.1', brokerIP1: '192.0.2.1', advertisedPort: 30911, namesrvAddr: nameServer.address },
+  })
+  t.equal(broker.address, '192.0.2.1:30911')
+  const { answer } = await send(await peerOf(t, `127.0.0.1:${broker.settings.listenPort}`))
+  t.match(answer.msgId, /^C0000201000078BF/)
+  const route = await (await peerOf(t, nameServer.address)).ask(GET_ROUTEINFO_BY_TOPIC, { topic: 'orders' })
+  t.same([...readTopicRoute(route.body).brokerDatas[0]!.brokerAddrs], [[0, '192.0.2.1:30911']])
 })
 
 t.test('several in one process; closing twice; what was acknowledged is there afterwards', async (t) => {

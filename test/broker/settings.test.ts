@@ -192,6 +192,7 @@ const WITHOUT_DEFAULT =
 /** What is there besides 4.9.8: names of RocketMQ 5, and the one that 4.9.8 reads where it writes isEnableBatchPush. */
 const BESIDES = {
   bindAddress: '127.0.0.1',
+  advertisedPort: '0',
   enableBatchPush: 'false',
   diskSpaceCleanForciblyRatio: '85',
   diskSpaceWarningLevelRatio: '90',
