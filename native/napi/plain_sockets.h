@@ -15,10 +15,10 @@ struct PlainRequests {
   napi_ref wrapper;  // keeps the store's object, and with it `handle`
   wire::SendFrames sends;
   wire::PullFrames pulls;
-  wire::SendFrames::Taken taken;  // of what is given; `read`, of what is read: who is asked meanwhile may give something
-  wire::SendFrames::Taken read;
-  int64_t frames_taken = 0;  // from sockets
-  napi_ref made = nullptr;   // weak: the object that has the functions, and this
+  wire::SendFrames::Taken taken;  // of what is given
+  wire::SendFrames::Taken read;   // of sockets: who is asked meanwhile may give something
+  int64_t frames_taken = 0;       // from sockets
+  napi_ref made = nullptr;        // weak: the object that has the functions, and this
 };
 
 // What belongs to a socket: `self` keeps `requests`.

@@ -189,7 +189,7 @@ const WITHOUT_DEFAULT =
   `brokerIP1 brokerIP2 namesrvAddr rocketmqHome storePathCommitLog storePathDLedgerCommitLog readOnlyCommitLogStorePaths
   haMasterAddress dLegerGroup dLegerPeers dLegerSelfId preferredLeaderId`.split(/\s+/)
 
-/** What is there besides 4.9.8: names of RocketMQ 5, and the one that 4.9.8 reads where it writes isEnableBatchPush. */
+/** What is there besides 4.9.8: names of RocketMQ 5, one of our own, and the one that 4.9.8 reads where it writes isEnableBatchPush. */
 const BESIDES = {
   bindAddress: '127.0.0.1',
   advertisedPort: '0',
