@@ -3,6 +3,8 @@
 
 #include <uv.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <iterator>
 #include <unordered_map>
 #include <vector>
@@ -87,6 +89,14 @@ class Sockets {
     });
   }
 
+  bool Answer(Socket& socket, const wire::PullFrames::Waiting& waiting) {
+    const std::shared_ptr<wire::PlainSocket> answering = socket.socket;
+    wire::PlainSocket::Read read;
+    if (!answering || socket.requests->handle->released() || !answering->Answer(waiting, &read)) return false;
+    Tell(socket, read, false);
+    return true;
+  }
+
  private:
   void OnReadable(Socket& socket, int status) {
     napi_handle_scope scope = nullptr;
@@ -105,10 +115,13 @@ class Sockets {
     wire::PlainSocket::Read read = reading->Next({(may & kSends) != 0, (may & kPulls) != 0}, &taken);
     if (status < 0 && !read.ended) read.ended = true, read.error = -status;
     socket.requests->frames_taken += taken.frames + taken.pulls;
+    Tell(socket, read, (may & kArrivals) != 0 && !taken.arrivals.empty());
+  }
+
+  void Tell(Socket& socket, const wire::PlainSocket::Read& read, bool arrivals) {
     if (!socket.socket) return;
     if (read.ended) uv_poll_stop(&socket.poll);
-    const bool told = (may & kArrivals) != 0 && !taken.arrivals.empty();
-    if (read.handed_over() || told) Call(socket, read, told);
+    if (read.handed_over() || arrivals) Call(socket, read, arrivals);
   }
 
   bool Admits(const Socket& socket, int32_t number, const wire::PullMessageRequest& pull) {
@@ -230,6 +243,22 @@ napi_value GiveBack(napi_env env, napi_callback_info info) {
   return Undefined(env);
 }
 
+// answerPull(socket, number, queueId, offset, maxMessages, opaque) → whether a pull that has waited, one of those that
+// `setPull` gave this number, has been answered
+napi_value AnswerPull(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  Socket* const socket = SocketOf(arguments);
+  int64_t numbers[5] = {};
+  bool given = socket != nullptr;
+  for (size_t i = 0; i < std::size(numbers); i++) given = given && arguments.Integer(i + 1, &numbers[i]);
+  if (!given) return ThrowArgument(env, "answerPull takes a socket and five numbers");
+  const auto small = [&](size_t i) {
+    return static_cast<int32_t>(std::clamp<int64_t>(numbers[i], INT32_MIN, INT32_MAX));
+  };
+  const wire::PullFrames::Waiting waiting{small(0), small(1), small(3), small(4), numbers[2]};
+  return js::Boolean(env, socket->sockets->Answer(*socket, waiting));
+}
+
 // handOver(socket): nothing is taken of it until it is given back
 napi_value HandOver(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
@@ -275,6 +304,7 @@ void ExportPlainSockets(napi_env env, napi_value exports) {
   Export(env, exports, "listenSocket", ListenSocket);
   Export(env, exports, "handOver", HandOver);
   Export(env, exports, "giveBack", GiveBack);
+  Export(env, exports, "answerPull", AnswerPull);
   Export(env, exports, "quietMs", QuietMs);
   Export(env, exports, "closeSocket", CloseSocket);
 }

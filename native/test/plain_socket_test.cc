@@ -42,9 +42,9 @@ struct Connected {
     };
     socket = std::make_unique<PlainSocket>(broker.frames.get(), &pulls, admit, ends[0], broker.born, begun);
     const std::string_view all = "*", tag = "TagB";
-    pulls.Set("G", "orders", nullptr, {7, {}, {}, 0, 1});
-    pulls.Set("G", "orders", &all, {7, {}, {}, 0, 1});
-    pulls.Set("G", "orders", &tag, {7, {"TagB"}, {JavaHash("TagB")}, 0, 1});
+    pulls.Set("G", "orders", &tag, {7, {"TagB"}, {JavaHash("TagB")}, 0, 1, {}});
+    pulls.Set("G", "orders", &all, {7, {}, {}, 0, 1, {}});
+    pulls.Set("G", "orders", nullptr, {7, {}, {}, 0, 1, {}});
   }
   ~Connected() {
     if (peer >= 0) close(peer);
@@ -276,6 +276,36 @@ TEST("a pull that is no plain one is left, and nothing of it has happened") {
   end.Send(Frame(plain, ""));
   CHECK_EQ(end.Next().rest, Frame(plain, ""));
   CHECK_EQ(end.Answered(), 0U);
+}
+
+TEST("a pull that has waited is answered as others, as long as nothing has been handed over") {
+  Connected end;
+  for (int i = 0; i < 3; i++) end.Send(kOne);
+  CHECK(!end.Next().handed_over());
+  end.Answers();
+  const int64_t size = end.broker.Record(0).size;
+  const PullFrames::Waiting waiting{7, 2, 32, 9, 2};
+  PlainSocket::Read read;
+  CHECK(end.socket->Answer(waiting, &read));
+  CHECK(!read.handed_over());
+  CHECK_EQ(end.Answers(), PullAnswer(3, 3, end.Log(2 * size, 3 * size)));
+  CHECK(end.commits.empty());
+  for (const PullFrames::Waiting& none : {PullFrames::Waiting{8, 2, 32, 9, 2}, PullFrames::Waiting{7, 3, 32, 9, 0},
+                                          PullFrames::Waiting{7, -1, 32, 9, 0}, PullFrames::Waiting{7, 2, 32, 9, 3}})
+    CHECK(!end.socket->Answer(none, &read));
+  end.socket->HandOver();
+  CHECK(!end.socket->Answer(waiting, &read));
+  end.socket->TakeBack("");
+  int answers = 0;
+  while (!read.handed_over() && answers < 100000) {
+    CHECK(end.socket->Answer({7, 2, 32, 9, 0}, &read));
+    answers++;
+  }
+  CHECK(!read.ended);
+  CHECK(!end.socket->Answer(waiting, &read));
+  end.socket->TakeBack("");
+  end.pulls.Clear();
+  CHECK(!end.socket->Answer(waiting, &read));
 }
 
 TEST("a socket that takes no more of an answer leaves the rest of its head and its ranges") {

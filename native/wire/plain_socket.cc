@@ -116,7 +116,9 @@ void PlainSocket::Take(std::string_view bytes, May may, SendFrames::Taken* taken
     if (next != FrameKind::kPlain && taken->frames > 1) std::this_thread::yield();
     sent += SendNow(fd(), std::string_view(taken->answers).substr(sent));
     read->unsent = std::string_view(taken->answers).substr(sent);
-    if (next != FrameKind::kPlain || !read->unsent.empty() || !Pull(request, read)) return;
+    TransferItem item;
+    if (next != FrameKind::kPlain || !read->unsent.empty() || !pulls_->Answer(request, admit_, &item)) return;
+    Send(std::move(item), read);
     taken->cut_off = false;
     taken->bytes += request.frame_bytes;
     taken->pulls++;
@@ -124,9 +126,15 @@ void PlainSocket::Take(std::string_view bytes, May may, SendFrames::Taken* taken
   }
 }
 
-bool PlainSocket::Pull(const PullMessageRequest& request, Read* read) {
+bool PlainSocket::Answer(const PullFrames::Waiting& waiting, Read* read) {
   TransferItem item;
-  if (!pulls_->Answer(request, admit_, &item)) return false;
+  if (handed_over_ || !pulls_->Answer(waiting, &item)) return false;
+  Send(std::move(item), read);
+  handed_over_ = read->handed_over();
+  return true;
+}
+
+void PlainSocket::Send(TransferItem item, Read* read) {
   out_.Add(std::move(item));
   int64_t items = 0, bytes = 0;
   bool blocked = false;
@@ -139,7 +147,6 @@ bool PlainSocket::Pull(const PullMessageRequest& request, Read* read) {
     read->unsent = unsent_head_;
   }
   out_.Clear();
-  return true;
 }
 
 }  // namespace millrace::wire

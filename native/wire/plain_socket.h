@@ -42,6 +42,9 @@ class PlainSocket {
   // Reads once what is there. Where nothing has been handed over, plain requests are taken.
   Read Next(May may, SendFrames::Taken* taken);
 
+  // A pull that has waited. False where that can't be done here: something has been handed over, or nothing is there.
+  bool Answer(const PullFrames::Waiting& waiting, Read* read);
+
   // From now on nothing is taken; from now on it may be, `begun` coming first.
   void HandOver() { handed_over_ = true; }
   void TakeBack(std::string_view begun);
@@ -55,7 +58,7 @@ class PlainSocket {
 
  private:
   void Take(std::string_view bytes, May may, SendFrames::Taken* taken, Read* read);
-  bool Pull(const PullMessageRequest& request, Read* read);
+  void Send(TransferItem item, Read* read);
   bool MayKeep(std::string_view begun) const;
   void Keep(std::string_view begun);
 

@@ -17,7 +17,15 @@ std::string_view PullFrames::KeyOf(std::string_view group, std::string_view topi
 }
 
 void PullFrames::Set(std::string_view group, std::string_view topic, const std::string_view* subscription, Pull pull) {
-  pulls_.insert_or_assign(std::string(KeyOf(group, topic, subscription)), std::move(pull));
+  pull.topic = topic;
+  Pull& known = pulls_[std::string(KeyOf(group, topic, subscription))];
+  known = std::move(pull);
+  numbered_[known.number] = &known;
+}
+
+void PullFrames::Clear() {
+  pulls_.clear();
+  numbered_.clear();
 }
 
 const PullFrames::Pull* PullFrames::Find(const PullMessageRequest& request) {
@@ -26,40 +34,52 @@ const PullFrames::Pull* PullFrames::Find(const PullMessageRequest& request) {
   return found == pulls_.end() ? nullptr : &found->second;
 }
 
+ConsumeQueue* PullFrames::QueueWith(std::string_view topic, int32_t queue_id, int64_t offset) const {
+  ConsumeQueue* const queue = queue_id < 0 ? nullptr : store_->FindQueue(topic, queue_id);
+  return queue != nullptr && offset >= queue->min_offset() && offset < queue->max_offset() ? queue : nullptr;
+}
+
 bool PullFrames::Answer(const PullMessageRequest& request, const Admit& admit, TransferItem* item) {
-  const Pull* known = Find(request);
-  if (known == nullptr || request.queue_id < 0) return false;
-  ConsumeQueue* const queue = store_->FindQueue(request.topic, request.queue_id);
-  // Who waits at the end is no plain case, and need not be looked at twice.
-  if (queue == nullptr || request.queue_offset < queue->min_offset() || request.queue_offset >= queue->max_offset())
-    return false;
-  if (!admit(known->number, request)) return false;
-  known = Find(request);  // whoever was asked may have changed what is known
-  if (known == nullptr) return false;
-  const Pull& pull = *known;
-  millrace::PullRequest asked;
-  asked.queue = queue;
-  asked.offset = request.queue_offset;
-  asked.max_messages = std::clamp<int64_t>(request.max_messages, 1, kMostMessages);
-  if (!pull.tags.empty()) asked.tags = &pull.tags, asked.tag_hashes = &pull.tag_hashes;
-  asked.copied = false;
-  asked.cached_only = true;
-  asked.windows = &windows_;
+  const Pull* pull = Find(request);
+  if (pull == nullptr) return false;
+  ConsumeQueue* const queue = QueueWith(request.topic, request.queue_id, request.queue_offset);
+  if (queue == nullptr || !admit(pull->number, request)) return false;
+  pull = Find(request);  // whoever was asked may have changed what is known
+  if (pull == nullptr) return false;
+  return Look(*pull, queue, {0, request.queue_id, request.max_messages, request.opaque, request.queue_offset}, item);
+}
+
+bool PullFrames::Answer(const Waiting& waiting, TransferItem* item) {
+  const auto found = numbered_.find(waiting.number);
+  if (found == numbered_.end()) return false;
+  ConsumeQueue* const queue = QueueWith(found->second->topic, waiting.queue_id, waiting.queue_offset);
+  return queue != nullptr && Look(*found->second, queue, waiting, item);
+}
+
+bool PullFrames::Look(const Pull& pull, ConsumeQueue* queue, const Waiting& asked, TransferItem* item) {
+  millrace::PullRequest request;
+  request.queue = queue;
+  request.offset = asked.queue_offset;
+  request.max_messages = std::clamp<int64_t>(asked.max_messages, 1, kMostMessages);
+  if (!pull.tags.empty()) request.tags = &pull.tags, request.tag_hashes = &pull.tag_hashes;
+  request.copied = false;
+  request.cached_only = true;
+  request.windows = &windows_;
   PullOutcome outcome;
-  if (!store_->Pull(asked, &outcome).ok() || outcome.would_block || outcome.status != PullStatus::kFound ||
+  if (!store_->Pull(request, &outcome).ok() || outcome.would_block || outcome.status != PullStatus::kFound ||
       !outcome.mismatches.empty())
     return false;
   ranges_.clear();
   for (const PullRange& range : outcome.ranges) ranges_.push_back({range.log_offset, range.log_offset + range.size});
   bool cached = false;
   if (!store_->LocateRanges(ranges_, item, &cached).ok() || !cached) return false;
-  WriteHead(request, pull, outcome);
+  WriteHead(pull, asked.opaque, outcome);
   item->head.assign(head_.begin(), head_.end());
   return true;
 }
 
 // As src/remoting writes it.
-void PullFrames::WriteHead(const PullMessageRequest& request, const Pull& pull, const PullOutcome& outcome) {
+void PullFrames::WriteHead(const Pull& pull, int32_t opaque, const PullOutcome& outcome) {
   std::string* const out = &head_;
   const auto field = [out](std::string_view name, int64_t number) {
     out->append(name);
@@ -70,7 +90,7 @@ void PullFrames::WriteHead(const PullMessageRequest& request, const Pull& pull, 
   field(R"(","nextBeginOffset":")", outcome.next_offset);
   field(R"(","maxOffset":")", outcome.max_offset);
   field(R"(","minOffset":")", outcome.min_offset);
-  field(R"("},"flag":1,"language":"JAVA","opaque":)", request.opaque);
+  field(R"("},"flag":1,"language":"JAVA","opaque":)", opaque);
   field(R"(,"remark":"FOUND","serializeTypeCurrentRPC":"JSON","version":)", version_);
   out->push_back('}');
   PutFrameHead(out, 0, outcome.bytes);

@@ -23,6 +23,7 @@ class PullFrames {
     std::vector<std::string> tags;  // none: everything matches
     std::vector<int32_t> tag_hashes;
     int64_t broker = 0, slow_broker = 0;  // suggested for the next pull; where this one lags far behind
+    std::string topic;
   };
   using Admit = std::function<bool(int32_t number, const PullMessageRequest& request)>;
 
@@ -32,24 +33,35 @@ class PullFrames {
   // From now on pulls of this group and topic are plain which say `subscription`, or null: none.
   void Set(std::string_view group, std::string_view topic, const std::string_view* subscription, Pull pull);
   // From now on none is.
-  void Clear() { pulls_.clear(); }
+  void Clear();
 
   // What a pull is answered with. False where TypeScript must answer: nothing has come yet, a page must come from the
   // disk, or anything else is not as it mostly is.
   bool Answer(const PullMessageRequest& request, const Admit& admit, TransferItem* item);
+
+  // One that has waited in TypeScript, of those with this number. Nobody is asked.
+  struct Waiting {
+    int32_t number = 0, queue_id = 0, max_messages = 0, opaque = 0;
+    int64_t queue_offset = 0;
+  };
+  bool Answer(const Waiting& waiting, TransferItem* item);
 
  private:
   struct Hash {
     using is_transparent = void;
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
-  const Pull* Find(const PullMessageRequest& request);
   std::string_view KeyOf(std::string_view group, std::string_view topic, const std::string_view* subscription);
-  void WriteHead(const PullMessageRequest& request, const Pull& pull, const PullOutcome& outcome);
+  const Pull* Find(const PullMessageRequest& request);
+  // Null where nothing lies at the offset: who waits at the end is no plain case, and need not be looked at twice.
+  ConsumeQueue* QueueWith(std::string_view topic, int32_t queue_id, int64_t offset) const;
+  bool Look(const Pull& pull, ConsumeQueue* queue, const Waiting& asked, TransferItem* item);
+  void WriteHead(const Pull& pull, int32_t opaque, const PullOutcome& outcome);
 
   Store* const store_;
   const int32_t version_;
   std::unordered_map<std::string, Pull, Hash, std::equal_to<>> pulls_;
+  std::unordered_map<int32_t, const Pull*> numbered_;
   UnitWindows windows_;
   // Used again for their memory.
   std::string key_, head_;

@@ -11,7 +11,7 @@ import { PULL_COMMITS, PULL_HAS_SUBSCRIPTION, PULL_MESSAGE } from '../protocol/r
 import { OWN_VERSION } from '../protocol/version.js'
 import type { Connection, OnRead, OutsideBody, SocketReader } from '../remoting/connection.js'
 import { observed } from '../remoting/remoting-server.js'
-import type { PlainRequests as Frames, PlainPull, PullDetails, TakenFrames } from '../store/plain-requests.js'
+import type { PlainRequests as Frames, PlainPull, PlainSocket, PullDetails, TakenFrames, WaitingPull } from '../store/plain-requests.js'
 import type { TagFilter } from '../store/tag-filter.js'
 import { TransferTarget } from '../store/transfer-target.js'
 import type { AppendStatus } from '../store/types.js'
@@ -32,6 +32,7 @@ export class PlainRequests {
   readonly #options: PlainRequestsOptions
   readonly #frames: Frames
   readonly #hosts = new WeakMap<Connection, Uint8Array>()
+  readonly #sockets = new WeakMap<Connection, PlainSocket>()
   /** Sends that wait for the disk. */
   #waiting = 0
   #taken = 0
@@ -78,22 +79,28 @@ export class PlainRequests {
     return taken.bytes
   }
 
-  /** A pull has taken the handlers' way and found something, of what `filter` lets through: others like it are plain. */
-  pullAnswered({ type, code }: Command, fields: PullFields, filter: TagFilter, connection: Connection): void {
-    if (type !== JSON_HEADER || code !== PULL_MESSAGE.code) return
+  /** A pull has taken the handlers' way, and gets what `filter` lets through: others like it are plain. Undefined where they are not. */
+  pullKnown({ type, code }: Command, fields: PullFields, filter: TagFilter, connection: Connection): PlainPull | undefined {
+    if (type !== JSON_HEADER || code !== PULL_MESSAGE.code) return undefined
     const { consumerGroup: group = '', topic = '', subscription = '', sysFlag } = fields
     const itsOwn = (sysFlag & PULL_HAS_SUBSCRIPTION) !== 0
-    this.#frames.setPull({
+    connection.wantReader()
+    return this.#frames.setPull({
       ...{ group, topic, filter, subscription: itsOwn ? subscription : undefined },
       ...suggestedBrokers(this.#options, group),
     })
-    connection.wantReader()
+  }
+
+  /** Whether a pull that has waited was answered in the core. */
+  answer(connection: Connection, pull: PlainPull, waiting: WaitingPull): boolean {
+    const socket = this.#sockets.get(connection)
+    return socket !== undefined && !observed() && this.#frames.answer(socket, pull, waiting)
   }
 
   /** As a connection's `readBy`: plain requests of a socket are taken where they come in. */
   watch(descriptor: number, begun: Buffer, connection: Connection, onRead: OnRead): SocketReader | undefined {
     const { held } = this.#options
-    return this.#frames.watch(descriptor, {
+    const socket = this.#frames.watch(descriptor, {
       ...{ bornHost: this.#hostOf(connection), begun },
       mayTake: () => {
         const pulls = !observed()
@@ -103,6 +110,8 @@ export class PlainRequests {
       onArrival: (topic, queueId) => held.arrived(topic, queueId),
       onRead: (rest, unsent, ended, ranges) => onRead(rest, unsent, ended, ranges && this.#outside(ranges)),
     })
+    if (socket !== undefined) this.#sockets.set(connection, socket)
+    return socket
   }
 
   #mayTakeSends(): boolean {

@@ -193,6 +193,7 @@ export interface Binding {
   listenSocket(socket: NativeSocket, whether: boolean): void
   handOver(socket: NativeSocket): void
   giveBack(socket: NativeSocket, begun: Uint8Array): void
+  answerPull(socket: NativeSocket, number: number, queueId: number, offset: number, maxMessages: number, opaque: number): boolean
   quietMs(socket: NativeSocket): number
   closeSocket(socket: NativeSocket): void
   queue(store: NativeStore, topic: string, queueId: number, make: boolean): number

@@ -53,6 +53,15 @@ export interface PullDetails {
   readonly commitOffset: number
 }
 
+/** A pull that waits, beside its PlainPull. */
+export interface WaitingPull {
+  readonly queueId: number
+  /** There is nothing for it below. */
+  readonly offset: number
+  readonly maxMessages: number
+  readonly opaque: number
+}
+
 export interface PlainSocketOptions {
   /** 8 or 20 bytes, as in a record. */
   bornHost: Uint8Array
@@ -78,6 +87,11 @@ export class PlainSocket {
   /** @internal */
   constructor(native: NativeSocket) {
     this.#native = native
+  }
+
+  /** @internal */
+  answer(number: number, { queueId, offset, maxMessages, opaque }: WaitingPull): boolean {
+    return binding.answerPull(this.#native, number, queueId, offset, maxMessages, opaque)
   }
 
   pause(): void {
@@ -123,9 +137,9 @@ export class PlainRequests {
   /** By number. */
   readonly #topics: string[] = []
   readonly #numbersOf = new Map<string, number>()
-  /** By number, and those by their words. */
+  /** By number, by their words, and the other way round. */
   readonly #pulls: PlainPull[] = []
-  readonly #pullNumbers = new Map<string, number>()
+  readonly #pullNumbers = new Map<string | PlainPull, number>()
   /** Undefined where nothing is waited for. */
   readonly #acknowledged: ((logOffset: number) => Promise<AppendStatus>) | undefined
   readonly #numbers = new Float64Array(NUMBERS + 4 * MOST_PAIRS)
@@ -165,23 +179,34 @@ export class PlainRequests {
     }
   }
 
-  /** From now on pulls of this group and topic with this subscription are plain, and get what `filter` lets through; what was said of them before is forgotten. */
-  setPull(pull: PlainPull): void {
+  /**
+   * From now on pulls of this group and topic with this subscription are plain, and get what `filter` lets through; what was said of them before is forgotten.
+   * Returns what holds now: what was said before, where it is the same.
+   */
+  setPull(pull: PlainPull): PlainPull {
     const { group, topic, subscription, filter, broker, slowBroker } = pull
     const words = JSON.stringify([group, topic, subscription])
     let number = this.#pullNumbers.get(words)
-    if (number === undefined && this.#pulls.length >= MOST_PULLS) {
+    const before = number === undefined ? undefined : this.#pulls[number]
+    if (before?.filter === filter && before.broker === broker && before.slowBroker === slowBroker) return before
+    if (before !== undefined) this.#pullNumbers.delete(before)
+    else if (this.#pulls.length >= MOST_PULLS) {
       this.#native.clearPulls()
       this.#pulls.length = 0
       this.#pullNumbers.clear()
     }
-    const before = number === undefined ? undefined : this.#pulls[number]
-    if (before?.filter === filter && before.broker === broker && before.slowBroker === slowBroker) return
     number ??= this.#pulls.length
     this.#pulls[number] = pull
-    this.#pullNumbers.set(words, number)
+    this.#pullNumbers.set(words, number).set(pull, number)
     const tags = filter.all ? undefined : binding.createTags(filter.tags)
     this.#native.setPull(number, group, topic, subscription, tags, broker, slowBroker)
+    return pull
+  }
+
+  /** Answers a pull that has waited, with what there is. False where that can't be done here: the socket is in other hands, the pull is not plain any more, or there is nothing for it. */
+  answer(socket: PlainSocket, pull: PlainPull, waiting: WaitingPull): boolean {
+    const number = this.#pullNumbers.get(pull)
+    return number !== undefined && socket.answer(number, waiting)
   }
 
   /** Whether sends are answered before anything is waited for: only then they are taken where they come in. */

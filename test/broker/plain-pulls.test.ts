@@ -123,6 +123,35 @@ t.test('offsets that pulls commit count; a pull at the end waits, and what comes
   }
 })
 
+t.test('who waits gets the same answer from the core as from the handler, and what does not match is passed over', async (t) => {
+  const broker = await filled(t)
+  const sender = await peerOf(t, broker.address)
+  const waiters: RemotingPeer[] = []
+  for (const subscription of ['paid', '*', 'paid', '*']) waiters.push(await consumer(t, broker, { subscription }))
+  for (const one of waiters.slice(0, 2)) one.type = BINARY_HEADER
+  for (let offset = 40; offset < 60; offset += 2) {
+    const waits = waiters.map((one, i) =>
+      pull(one, { queueOffset: offset, sysFlag: HAS | SUSPENDS, subscription: i % 2 === 0 ? 'paid' : '*' }),
+    )
+    while (broker.statistics.heldPulls < 4) await sleep(1)
+    await send(sender, { i: 'TAGS\u0001open' }, `${offset}`)
+    const [long, short] = [await waits[1], await waits[3]]
+    t.same({ ...short, command: undefined }, { ...long, command: undefined })
+    t.match(
+      messagesIn(short!.body).map(({ queueOffset }) => queueOffset),
+      [offset],
+    )
+    t.equal(broker.statistics.heldPulls, 2)
+    await send(sender, { i: 'TAGS\u0001paid' }, `${offset + 1}`)
+    const [first, second] = [await waits[0], await waits[2]]
+    t.same({ ...second, command: undefined }, { ...first, command: undefined })
+    t.match(
+      messagesIn(second!.body).map(({ queueOffset }) => queueOffset),
+      [offset + 1],
+    )
+  }
+})
+
 t.test('who listens to the diagnostics channel hears of every pull', async (t) => {
   const broker = await filled(t)
   const one = await consumer(t, broker)

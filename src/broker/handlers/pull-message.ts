@@ -5,6 +5,7 @@ import { PULL_COMMITS, PULL_HAS_SUBSCRIPTION, PULL_MESSAGE, PULL_SUSPENDS } from
 import { FAQ, ResponseCode } from '../../protocol/response-code.js'
 import type { Connection } from '../../remoting/connection.js'
 import { type Answer, LaterAnswer } from '../../remoting/remoting-server.js'
+import type { PlainPull } from '../../store/plain-requests.js'
 import { TagFilter } from '../../store/tag-filter.js'
 import { TransferTarget } from '../../store/transfer-target.js'
 import type { PullStatus, RangePullResult } from '../../store/types.js'
@@ -53,13 +54,16 @@ export async function pullMessage(context: BrokerContext, request: Command, conn
     ...{ queueId, queueOffset, filter, maxMessages: Math.max(1, maxMsgNums) },
   }
   const page = await look(context, pull, queueOffset)
-  if (page.status === 'FOUND') context.plainRequests.pullAnswered(request, fields, filter, connection)
-  if (codeOf(pull, page) !== ResponseCode.PULL_NOT_FOUND || (sysFlag & PULL_SUSPENDS) === 0) return answerOf(context, pull, page)
+  const waits = codeOf(pull, page) === ResponseCode.PULL_NOT_FOUND && (sysFlag & PULL_SUSPENDS) !== 0
+  const plain = waits || page.status === 'FOUND' ? context.plainRequests.pullKnown(request, fields, filter, connection) : undefined
+  if (!waits) return answerOf(context, pull, page)
   const waiting = new WaitingPull(
     context,
     pull,
     connection,
     now() + (settings.longPollingEnable ? suspendTimeoutMillis : settings.shortPollingTimeMills),
+    plain,
+    request.opaque,
   )
   return held.hold(waiting) ? waiting.later : answerOf(context, pull, page)
 }
@@ -71,8 +75,12 @@ class WaitingPull implements HeldPull {
   seenTo: number
   readonly #context: BrokerContext
   readonly #pull: Pull
+  readonly #plain: PlainPull | undefined
+  readonly #opaque: number
 
-  constructor(context: BrokerContext, pull: Pull, connection: Connection, untilMs: number) {
+  constructor(context: BrokerContext, pull: Pull, connection: Connection, untilMs: number, plain: PlainPull | undefined, opaque: number) {
+    this.#plain = plain
+    this.#opaque = opaque
     this.#context = context
     this.#pull = pull
     this.connection = connection
@@ -93,11 +101,19 @@ class WaitingPull implements HeldPull {
   }
 
   async tryAgain(last: boolean): Promise<boolean> {
+    if (!last && this.#answered()) return true
     const page = await look(this.#context, this.#pull, last ? this.offset : this.seenTo)
     const nothing = codeOf(this.#pull, page) === ResponseCode.PULL_NOT_FOUND || page.status === 'NO_MATCHED_MESSAGE'
     if (nothing && !last) this.seenTo = Math.max(this.seenTo, page.nextOffset)
     else this.later.settle(answerOf(this.#context, this.#pull, page))
     return !nothing || last
+  }
+
+  /** In the core, without an answer of ours. */
+  #answered(): boolean {
+    const { queueId, maxMessages } = this.#pull
+    const waiting = { queueId, maxMessages, offset: this.seenTo, opaque: this.#opaque }
+    return this.#plain !== undefined && this.#context.plainRequests.answer(this.connection, this.#plain, waiting)
   }
 
   fail(error: Error): void {
