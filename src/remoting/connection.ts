@@ -215,9 +215,9 @@ export class Connection {
     return bytes > 0
   }
 
-  /** Nothing of what was read or is to be written lies here, but the beginning of a frame. */
+  /** Nothing of what was read or is to be written lies here, but the beginning of a frame; and something may still be written. */
   get #free(): boolean {
-    return this.#reader.pendingBytes <= MAX_BEGUN_BYTES && !this.#paused && this.idleDescriptor !== -1
+    return this.#reader.pendingBytes <= MAX_BEGUN_BYTES && !this.#paused && !this.#socket.writableEnded && this.idleDescriptor !== -1
   }
 
   /** To whoever reads it in Node's place. */

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { writeCommand } from '#src/protocol/command.js'
 import { FieldError } from '#src/protocol/fields.js'
 import { BINARY_HEADER, JSON_HEADER } from '#src/protocol/frame.js'
+import type { Connection, OnRead } from '#src/remoting/connection.js'
 import { type Handler, RemotingServer, type RemotingServerOptions } from '#src/remoting/remoting-server.js'
 import { Random, seed } from '../support/random.js'
 import { RemotingPeer } from '../support/remoting.js'
@@ -132,6 +133,56 @@ t.test('close answers what it has begun to answer', async (t) => {
   await server.close()
   t.match(await later, { remark: 'later' })
   await one.closed()
+})
+
+t.test('a socket is in the hands of one reader at a time, and of none once it ends', async (t) => {
+  const told: string[] = []
+  let connection: Connection | undefined
+  let onRead: OnRead | undefined
+  const { peer } = await listening(t, {
+    handlers: new Map<number, Handler>([
+      [
+        ECHO,
+        (_, from) => {
+          connection = from
+          from.wantReader()
+          return { remark: 'echo' }
+        },
+      ],
+    ]),
+    readBy: (_descriptor, begun, _connection, read) => {
+      told.push(`given ${begun.length}`)
+      onRead = read
+      const note = (what: string) => () => void told.push(what)
+      return {
+        pause: note('pause'),
+        resume: note('resume'),
+        handOver: note('handed over'),
+        giveBack: note('given back'),
+        quietMs: 0,
+        close: note('closed'),
+      }
+    },
+  })
+  const one = await peer()
+  await one.send({ code: ECHO })
+  t.same(told.splice(0), ['given 0'], 'when the answer is out')
+  const frame = writeCommand({
+    ...{ code: ECHO, opaque: 7, flag: 0, language: 'JAVA', version: 1, remark: undefined, fields: undefined, type: JSON_HEADER },
+    body: Buffer.alloc(0),
+  })
+  onRead?.(frame.subarray(0, 9), undefined, undefined, undefined)
+  t.same(told.splice(0), ['given back'])
+  onRead?.(frame, undefined, undefined, undefined)
+  await sleep(20)
+  t.same(told.splice(0), ['given back'], 'not before the answer is out')
+  t.match(one.pushed, [{ opaque: 7, remark: 'echo' }])
+  connection?.end()
+  t.same(told.splice(0), ['handed over'])
+  onRead?.(frame, undefined, undefined, undefined)
+  await one.closed()
+  while (told.length === 0) await sleep(1)
+  t.same(told, ['closed'], 'never again')
 })
 
 t.test('half frames without end, silence, and a reader that does not read are bounded', async (t) => {
