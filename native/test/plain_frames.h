@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <random>
 #include <string>
 #include <string_view>
 
@@ -32,6 +33,19 @@ inline std::string Header(std::string_view more = R"("m":"false")",
   header.append(properties).append(R"(","j":"1","k":"false","n":"broker-a",)").append(more);
   return header + R"(},"flag":)" + std::to_string(flag) +
          R"(,"language":"JAVA","opaque":8,"serializeTypeCurrentRPC":"JSON","version":409})";
+}
+
+// Up to three bytes of it become others, or up to nine go.
+inline void Damage(std::mt19937_64& random, std::string* bytes) {
+  for (uint64_t changes = random() % 4; changes > 0; changes--) {
+    const size_t at = random() % bytes->size();
+    if (random() % 3 == 0) {
+      bytes->erase(at, 1 + random() % 9);
+    } else {
+      (*bytes)[at] = static_cast<char>(random());
+    }
+    if (bytes->empty()) *bytes = "x";
+  }
 }
 
 struct Broker {

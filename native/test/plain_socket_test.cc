@@ -342,15 +342,7 @@ TEST("no bytes of pulls and sends end the process") {
   const std::string good[] = {kOne, Frame(PullHeader(0), ""), Frame(PullHeader(2, 7, R"(,"subscription":"TagB")"), "")};
   for (int round = 0; round < 20000; round++) {
     std::string bytes = good[random() % 3] + good[random() % 3];
-    for (uint64_t changes = random() % 4; changes > 0; changes--) {
-      const size_t at = random() % bytes.size();
-      if (random() % 3 == 0) {
-        bytes.erase(at, 1 + random() % 9);
-      } else {
-        bytes[at] = static_cast<char>(random());
-      }
-      if (bytes.empty()) bytes = "x";
-    }
+    Damage(random, &bytes);
     end.Send(bytes);
     const auto read = end.Next();
     CHECK(!read.ended);

@@ -150,15 +150,7 @@ TEST("no bytes end the process") {
                                                                                               "b"))};
   for (int round = 0; round < 20000; round++) {
     std::string bytes = good[random() % 2] + good[random() % 2];
-    for (uint64_t changes = random() % 4; changes > 0; changes--) {
-      const size_t at = random() % bytes.size();
-      if (random() % 3 == 0) {
-        bytes.erase(at, 1 + random() % 9);
-      } else {
-        bytes[at] = static_cast<char>(random());
-      }
-      if (bytes.empty()) bytes = "x";
-    }
+    Damage(random, &bytes);
     // In memory of its own, so that a sanitizer sees a look beyond its end.
     const std::vector<char> exact(bytes.begin(), bytes.end());
     CHECK(broker.Take({exact.data(), exact.size()}) <= bytes.size());
