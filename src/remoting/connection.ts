@@ -97,7 +97,8 @@ export class Connection {
     socket.on('error', (error) => this.close(error.message))
     socket.on('close', () => this.#gone())
     socket.on('drain', () => this.#goOn())
-    socket.setTimeout(options.idleMs, () => this.#idle())
+    socket.on('timeout', () => this.#idle()) // each time: what is given to setTimeout hears of the first alone
+    socket.setTimeout(options.idleMs)
   }
 
   /** How long the request that is looked at has lain here, in milliseconds: the other end may have to take answers first. */
