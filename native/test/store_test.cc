@@ -9,44 +9,11 @@
 
 #include <thread>
 
-#include "../core/forwarding_file_system.h"
 #include "check.h"
+#include "fill.h"
 #include "scratch.h"
 
 namespace millrace::test {
-namespace {
-
-std::string Body(int i) { return "message " + std::to_string(i) + std::string(static_cast<size_t>(i % 50), 'x'); }
-
-// Appends `count` messages to four queues, numbered from `from`.
-void Fill(Store& store, int from, int count) {
-  for (int i = from; i < from + count; i++)
-    CHECK(AppendOne(store, "orders", i % 4, Body(i), nullptr, "t", "k" + std::to_string(i)).ok());
-}
-
-void CheckFilled(Store& store, int count) {
-  for (int queue = 0; queue < 4; queue++) {
-    const std::vector<std::string> bodies = Bodies(store, "orders", queue);
-    CHECK_EQ(static_cast<int>(bodies.size()), (count - queue + 3) / 4);
-    for (size_t n = 0; n < bodies.size(); n++) CHECK_EQ(bodies[n], Body(static_cast<int>(n) * 4 + queue));
-  }
-}
-
-// A writer elsewhere removes a file just before it is opened here.
-class Vanishing final : public ForwardingFileSystem {
- public:
-  explicit Vanishing(std::string path) : ForwardingFileSystem(PosixFileSystem()), path_(std::move(path)) {}
-  Status Open(const std::string& path, OpenMode mode, int* fd) override {
-    if (path == path_) CHECK(Unlink(path).ok());
-    return ForwardingFileSystem::Open(path, mode, fd);
-  }
-
- private:
-  const std::string path_;
-};
-
-}  // namespace
-
 TEST("what was appended is pulled, over many segments, queue files and index files") {
   Scratch scratch;
   auto store = OpenStore(TinyOptions(scratch / "store"));
@@ -234,38 +201,6 @@ TEST("a second open of the same directory meets the lock, in the same process to
   CHECK_EQ(status.offset(), static_cast<int64_t>(getpid()));
   CHECK(store->Close().ok());
   CHECK(OpenStore(TinyOptions(scratch / "store"), &status) != nullptr);
-}
-
-TEST("a reader of another process sees what was appended before and after it opened") {
-  Scratch scratch;
-  auto store = OpenStore(TinyOptions(scratch / "store"));
-  Fill(*store, 0, 100);
-  StoreOptions read_only = TinyOptions(scratch / "store");
-  read_only.read_only = true;
-  auto reader = OpenStore(read_only);
-  CheckFilled(*reader, 100);
-  Fill(*store, 100, 200);
-  CHECK(reader->Refresh().ok());
-  CheckFilled(*reader, 300);
-  CHECK_EQ(AppendOne(*reader, "orders", 0, "no").code, Code::kStoreReadOnly);
-}
-
-TEST("a reader that opens while files are removed sees the rest") {
-  Scratch scratch;
-  auto store = OpenStore(TinyOptions(scratch / "store"));
-  Fill(*store, 0, 300);
-  StoreOptions read_only = TinyOptions(scratch / "store");
-  read_only.read_only = true;
-  for (const std::string& path : {store->index().files().front()->path(), store->log().segments()->front()->path()}) {
-    Vanishing files(path);
-    Status status;
-    auto reader = OpenStore(read_only, &status, &files);
-    CHECK_EQ(status.message(), "");
-    CHECK(reader != nullptr);
-    if (!reader) continue;
-    CHECK_EQ(reader->log().published(), store->log().published());
-    CHECK_EQ(Bodies(*reader, "orders", 3).back(), Body(299));
-  }
 }
 
 TEST("log bytes of one store, in pieces of any length, make the same store elsewhere") {

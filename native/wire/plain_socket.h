@@ -33,7 +33,7 @@ class PlainSocket {
   };
   struct Read {
     std::string_view rest;    // read and not taken, after frames that the store refused; valid until the next read
-    std::string_view unsent;  // answers that the socket did not take; valid until the next take
+    std::string_view unsent;  // answers that the socket did not take; valid until the next take or answer
     std::vector<LogRange> unsent_ranges;  // of the last of them, behind its head
     bool ended = false;                   // nothing more comes
     int error = 0;                        // then, an errno or 0

@@ -41,7 +41,6 @@ import type {
   StoreState,
   TimeQuery,
   TimeSpan,
-  UnitDamage,
 } from './types.js'
 
 const STATES: readonly StoreState[] = ['opening', 'open', 'failed', 'closing', 'closed']
@@ -120,7 +119,7 @@ export class MessageStore {
         if (this.#appended.size > 0) for (const wake of this.#appended) wake()
       },
     })
-    this.#reader = new Reader(this.#native, this.#queues, this.readOnly, options.onDamage ?? warn, () => this.#assertOpen())
+    this.#reader = new Reader(this.#native, this.#queues, this.readOnly, options.onDamage, () => this.#assertOpen())
     const replaceFile = (name: string, text: string, keep = false) => binding.replaceFile(this.#native, name, Buffer.from(text), keep)
     this.#cursors = new Cursors(this, replaceFile, () => {
       this.#assertWritable()
@@ -396,13 +395,4 @@ export class MessageStore {
     const error = this.#notWritable()
     if (error !== undefined) throw error
   }
-}
-
-function warn({ topic, queueId, queueOffset, logOffset, reason }: UnitDamage): void {
-  process.emitWarning(
-    `unit ${queueOffset} of queue ${queueId} of topic '${topic}' (log offset ${logOffset}) ${reason}; it is not delivered`,
-    {
-      code: 'MILLRACE_QUEUE_DAMAGE',
-    },
-  )
 }

@@ -68,11 +68,17 @@ export class Reader {
   #rangeChunk = new Float64Array(RANGE_CHUNK)
   #rangesUsed = 0
 
-  constructor(store: NativeStore, queues: QueueNumbers, readOnly: boolean, onDamage: (damage: UnitDamage) => void, assertOpen: () => void) {
+  constructor(
+    store: NativeStore,
+    queues: QueueNumbers,
+    readOnly: boolean,
+    onDamage: ((damage: UnitDamage) => void) | undefined,
+    assertOpen: () => void,
+  ) {
     this.#store = store
     this.#queues = queues
     this.#readOnly = readOnly
-    this.#onDamage = onDamage
+    this.#onDamage = onDamage ?? warn
     this.#assertOpen = assertOpen
   }
 
@@ -229,4 +235,13 @@ function check(what: string, value: number, least: number): void {
 function noFilter(options: PullOptions): void {
   if (options?.filter !== undefined)
     throw storeError('INVALID_ARGUMENT', { what: 'filter', value: options.filter, allowed: 'only pull() decodes messages for a filter' })
+}
+
+function warn({ topic, queueId, queueOffset, logOffset, reason }: UnitDamage): void {
+  process.emitWarning(
+    `unit ${queueOffset} of queue ${queueId} of topic '${topic}' (log offset ${logOffset}) ${reason}; it is not delivered`,
+    {
+      code: 'MILLRACE_QUEUE_DAMAGE',
+    },
+  )
 }
