@@ -4,6 +4,7 @@
  */
 import { StoreError } from '../errors.js'
 import { parseDelayLevels } from '../format/delay-level.js'
+import { MAX_PROPERTY_BYTES } from '../format/properties.js'
 import { SCHEDULE_TOPIC } from '../format/tag-code.js'
 import { entriesOf, numberOf, objectOf } from '../protocol/bodies/values.js'
 import { parseFastjson, writeFastjson, writeFastjsonLines } from '../protocol/fastjson.js'
@@ -178,7 +179,7 @@ export class DelayService {
     if (message === undefined || delivery === undefined) return
     const { inbox, onTrouble } = this.#options
     try {
-      await inbox.deliver(delivery).catch((error) => inbox.deliver(withoutMark(delivery, error)))
+      await inbox.deliver(delivery)
     } catch (error) {
       if (!isIllegal(error)) throw error
       // No later try would do better, and those behind it would wait for ever.
@@ -192,16 +193,18 @@ function isIllegal(error: unknown): boolean {
   return error instanceof StoreError && codes.includes(error.code)
 }
 
-/** The mark of a delivery may be what makes the properties too long. Throws the error where it is another one. */
-function withoutMark(delivery: MessageInput, error: unknown): MessageInput {
-  if (!isIllegal(error)) throw error
-  const { WAIT, ...properties } = delivery.properties ?? {}
-  return { ...delivery, properties }
-}
-
 /** The message as it was meant; undefined for one that does not say where it belongs. */
 function deliveryOf(message: Message): MessageInput | undefined {
   const { REAL_TOPIC: topic, REAL_QID: queueId } = message.properties
   if (topic === undefined || queueId === undefined || topic === 'RMQ_SYS_TRANS_HALF_TOPIC') return undefined
-  return copyOf(message, { topic, queueId: Number(queueId), properties: { WAIT: 'false' } })
+  const properties = { WAIT: 'false' }
+  return copyOf(message, { topic, queueId: Number(queueId), properties: hasRoom(message, properties) ? properties : {} })
+}
+
+/** Whether a message can have these properties too. Looked at before and not after a refusal: by then those behind it would have overtaken it. */
+function hasRoom({ size, properties }: Message, added: Readonly<Record<string, string>>): boolean {
+  if (size < MAX_PROPERTY_BYTES / 2) return true
+  let bytes = -1 // nothing stands behind the last
+  for (const [name, value] of Object.entries({ ...properties, ...added })) bytes += Buffer.byteLength(name) + Buffer.byteLength(value) + 2
+  return bytes <= MAX_PROPERTY_BYTES
 }

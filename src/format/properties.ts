@@ -3,6 +3,9 @@
  * there or not, what has no name or no value is passed over, a value may hold 0x01, and of two equal names the later one counts.
  */
 
+/** RocketMQ's limit on all properties of a message together, in bytes; no character takes less than one. */
+export const MAX_PROPERTY_BYTES = 32_767
+
 const NAME_END = 0x01
 const PROPERTY_END = 0x02
 

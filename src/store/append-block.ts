@@ -4,6 +4,7 @@
  */
 import { storeError } from '../errors.js'
 import { parseHost } from '../format/host.js'
+import { MAX_PROPERTY_BYTES } from '../format/properties.js'
 import type { NativeAppend, NativeStore } from '../native/binding.js'
 import { binding } from '../native/binding.js'
 import type { QueueNumbers } from './queue-numbers.js'
@@ -16,8 +17,6 @@ const BLOCK_BYTES = 1 << 20
 /** A body of this size is handed over where it lies instead of being copied into the block. */
 const OUTSIDE_BODY_BYTES = 64 << 10
 const HOST_BYTES = 20
-/** RocketMQ's limit on all properties of a message together, in bytes; no character takes less than one. */
-const MAX_PROPERTY_BYTES = 32767
 const NAME_END = 1
 const PROPERTY_END = 2
 const MAX_INT32 = 0x7fffffff

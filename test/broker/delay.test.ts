@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { DelayService } from '#src/broker/delay-service.js'
-import type { Inbox } from '#src/broker/inbox.js'
+import { Inbox } from '#src/broker/inbox.js'
 import { storeError } from '#src/errors.js'
 import type { MessageInput } from '#src/index.js'
 import * as requests from '#src/protocol/requests/broker.js'
@@ -128,6 +128,32 @@ t.test(
     t.equal(last?.body.toString(), 'last')
   },
 )
+
+t.test('what is due together comes in order, also behind a message that has no room for a mark', async (t) => {
+  const store = await openNew(t)
+  const long = { DELAY: '1', REAL_TOPIC: 'orders', REAL_QID: '0', a: 'x'.repeat(32_767 - 39) }
+  for (const properties of [{ ...long, a: `${long.a}x` }, { ...long, WAIT: 'true', a: long.a.slice(10) }, long, { ...long, a: 'y' }])
+    await store.append({ topic: 'SCHEDULE_TOPIC_XXXX', queueId: 0, body: String(properties.a.length), properties }).catch(() => {})
+  t.equal(store.bounds('SCHEDULE_TOPIC_XXXX', 0).maxOffset, 3, 'the first one was too long for the store')
+  const delays = await DelayService.open({
+    ...{ store, levels: '1s', onTrouble: (reason: string) => t.fail(reason) },
+    inbox: new Inbox(store, 1, () => {}),
+    now: () => Date.now() + 5000,
+  })
+  delays.start()
+  while (store.bounds('orders', 0).maxOffset < 3) await sleep(5)
+  await delays.stop()
+  const { messages } = await store.pull({ topic: 'orders', queueId: 0, offset: 0, maxMessages: 3 })
+  const bytes = long.a.length
+  t.same(
+    messages.map(({ body, properties: { WAIT } }) => [String(body), WAIT]),
+    [
+      [String(bytes - 10), 'true'],
+      [String(bytes), undefined],
+      ['1', 'false'],
+    ],
+  )
+})
 
 t.test('when the store takes a part of what is due, that part is not delivered again, and the rest comes in order', async (t) => {
   const store = await openNew(t)
