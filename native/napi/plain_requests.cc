@@ -107,8 +107,9 @@ napi_value ClearPulls(napi_env env, napi_callback_info info) {
 // watch(fd, bornHost, begun, gate, admit, onRead) → a socket, or undefined where it can't be had. From now on its bytes
 // are read here, behind those that have begun a frame, and plain requests are taken of them. gate() is asked before
 // each read, and says in bits: 1, sends are taken; 2, where they arrive is told; 4, pulls are taken. admit(number,
-// queueId, sysFlag, subVersion, commitOffset) is asked of each pull that could be answered here: 0, it may not.
-// onRead(rest?, unsent?, ended?, arrivals?, ranges?) gets what else has come (after it nothing is taken until the
+// queueId, sysFlag, subVersion, commitOffset) is asked of each pull that could be answered here: 0, it may not. One
+// that finds nothing yet has (…, offset, maxMessages, opaque, suspendMs) too: 0, it does not wait; it is `answerPull`'s
+// then. onRead(rest?, unsent?, ended?, arrivals?, ranges?) gets what else has come (after it nothing is taken until the
 // socket is given back), answers that the socket has not taken, an errno or 0 when nothing more comes, pairs of topic
 // and queue id, and pairs of log offset and size, which belong behind what is unsent.
 napi_value Watch(napi_env env, napi_callback_info info) {

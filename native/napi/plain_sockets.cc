@@ -55,8 +55,8 @@ class Sockets {
     PlainRequests& requests = *parts.requests;
     socket->socket = std::make_shared<wire::PlainSocket>(
         &requests.sends, &requests.pulls,
-        [this, to = socket.get()](int32_t number, const wire::PullMessageRequest& pull) {
-          return Admits(*to, number, pull);
+        [this, to = socket.get()](int32_t number, const wire::PullMessageRequest& pull, bool waits) {
+          return Admits(*to, number, pull, waits);
         },
         own, born, begun);
     if (uv_poll_init(loop_, &socket->poll, own) != 0) return nullptr;
@@ -115,7 +115,7 @@ class Sockets {
     wire::PlainSocket::Read read = reading->Next({(may & kSends) != 0, (may & kPulls) != 0}, &taken);
     if (status < 0 && !read.ended) read.ended = true, read.error = -status;
     socket.requests->frames_taken += taken.frames + taken.pulls;
-    Tell(socket, read, (may & kArrivals) != 0 && !taken.arrivals.empty());
+    Tell(socket, read, ((may & kArrivals) != 0 || taken.waits) && !taken.arrivals.empty());
   }
 
   void Tell(Socket& socket, const wire::PlainSocket::Read& read, bool arrivals) {
@@ -124,11 +124,21 @@ class Sockets {
     if (read.handed_over() || arrivals) Call(socket, read, arrivals);
   }
 
-  bool Admits(const Socket& socket, int32_t number, const wire::PullMessageRequest& pull) {
-    napi_value arguments[] = {js::Number(env_, number), js::Number(env_, pull.queue_id),
-                              js::Number(env_, pull.sys_flag), js::Number(env_, static_cast<double>(pull.sub_version)),
-                              js::Number(env_, static_cast<double>(pull.commit_offset))};
-    return Ask(socket.admit, std::size(arguments), arguments) != 0;
+  bool Admits(const Socket& socket, int32_t number, const wire::PullMessageRequest& pull, bool waits) {
+    const int64_t values[] = {number,
+                              pull.queue_id,
+                              pull.sys_flag,
+                              pull.sub_version,
+                              pull.commit_offset,
+                              pull.queue_offset,
+                              pull.max_messages,
+                              pull.opaque,
+                              pull.suspend_ms};
+    constexpr size_t kOfWaiting = 4;
+    napi_value arguments[std::size(values)];
+    const size_t count = std::size(values) - (waits ? 0 : kOfWaiting);
+    for (size_t i = 0; i < count; i++) arguments[i] = js::Number(env_, static_cast<double>(values[i]));
+    return Ask(socket.admit, count, arguments) != 0;
   }
 
   // A function of the program's, for a number.

@@ -24,6 +24,7 @@ struct Connected {
   PullFrames pulls{broker.store.get(), 409};
   std::vector<int64_t> commits;  // of pulls that were admitted
   bool admits = true;
+  int waiting = 0;  // of those, pulls for which there was nothing yet
   std::function<void()> when_asked = [] {};
   int peer = -1;
   std::unique_ptr<PlainSocket> socket;
@@ -34,10 +35,11 @@ struct Connected {
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     for (const int end : ends) fcntl(end, F_SETFL, O_NONBLOCK);
     peer = ends[1];
-    const auto admit = [this](int32_t number, const PullMessageRequest& pull) {
+    const auto admit = [this](int32_t number, const PullMessageRequest& pull, bool waits) {
       CHECK_EQ(number, 7);
       when_asked();
       if (admits) commits.push_back(pull.commit_offset);
+      if (admits && waits) waiting++;
       return admits;
     };
     socket = std::make_unique<PlainSocket>(broker.frames.get(), &pulls, admit, ends[0], broker.born, begun);
@@ -242,7 +244,7 @@ TEST("a pull that is no plain one is left, and nothing of it has happened") {
     return header.erase(header.find(what), what.size());
   };
   for (const std::string& frame : {
-           Frame(PullHeader(1), ""),
+           Frame(PullHeader(2), ""),
            Frame(PullHeader(-1), ""),
            Frame(PullHeader(0, 3, "", "other"), ""),
            Frame(PullHeader(0, 3, "", "G\\u0001"), ""),
@@ -276,6 +278,35 @@ TEST("a pull that is no plain one is left, and nothing of it has happened") {
   end.Send(Frame(plain, ""));
   CHECK_EQ(end.Next().rest, Frame(plain, ""));
   CHECK_EQ(end.Answered(), 0U);
+}
+
+TEST("a pull at the end of its queue waits, if it may and whoever is asked has it wait") {
+  Connected end;
+  end.Send(kOne);
+  CHECK(!end.Next().handed_over());
+  const size_t answer = end.Answered();
+  const std::string waits = Frame(PullHeader(1, 3, "", "G", 2), "");
+  // What comes behind it is taken, and told of.
+  end.Send(waits + kOne);
+  CHECK(!end.Next().handed_over());
+  CHECK(end.broker.taken.waits);
+  CHECK_EQ(end.broker.taken.pulls, 1);
+  CHECK_EQ(end.broker.taken.arrivals.size(), 1U);
+  CHECK_EQ(end.waiting, 1);
+  CHECK_EQ(end.Answered(), answer);
+  const std::string later = Frame(PullHeader(2, 3, "", "G", 2), "");
+  end.admits = false;
+  end.Send(later);
+  CHECK_EQ(end.Next().rest, later);
+  CHECK(!end.broker.taken.waits);
+  end.admits = true;
+  end.socket->TakeBack("");
+  for (const std::string& left : {Frame(PullHeader(2, 1, "", "G", 2), ""), Frame(PullHeader(3, 3, "", "G", 2), "")}) {
+    end.Send(left);
+    CHECK_EQ(end.Next().rest, left);
+    end.socket->TakeBack("");
+  }
+  CHECK_EQ(end.waiting, 1);
 }
 
 TEST("a pull that has waited is answered as others, as long as nothing has been handed over") {

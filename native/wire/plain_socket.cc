@@ -116,9 +116,12 @@ void PlainSocket::Take(std::string_view bytes, May may, SendFrames::Taken* taken
     if (next != FrameKind::kPlain && taken->frames > 1) std::this_thread::yield();
     sent += SendNow(fd(), std::string_view(taken->answers).substr(sent));
     read->unsent = std::string_view(taken->answers).substr(sent);
+    if (next != FrameKind::kPlain || !read->unsent.empty()) return;
     TransferItem item;
-    if (next != FrameKind::kPlain || !read->unsent.empty() || !pulls_->Answer(request, admit_, &item)) return;
-    Send(std::move(item), read);
+    const PullFrames::Outcome outcome = pulls_->Answer(request, admit_, &item);
+    if (outcome == PullFrames::Outcome::kLeft) return;
+    if (outcome == PullFrames::Outcome::kAnswered) Send(std::move(item), read);
+    if (outcome == PullFrames::Outcome::kWaits) taken->waits = true;
     taken->cut_off = false;
     taken->bytes += request.frame_bytes;
     taken->pulls++;

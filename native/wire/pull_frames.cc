@@ -36,17 +36,20 @@ const PullFrames::Pull* PullFrames::Find(const PullMessageRequest& request) {
 
 ConsumeQueue* PullFrames::QueueWith(std::string_view topic, int32_t queue_id, int64_t offset) const {
   ConsumeQueue* const queue = queue_id < 0 ? nullptr : store_->FindQueue(topic, queue_id);
-  return queue != nullptr && offset >= queue->min_offset() && offset < queue->max_offset() ? queue : nullptr;
+  return queue != nullptr && offset >= queue->min_offset() && offset <= queue->max_offset() ? queue : nullptr;
 }
 
-bool PullFrames::Answer(const PullMessageRequest& request, const Admit& admit, TransferItem* item) {
+PullFrames::Outcome PullFrames::Answer(const PullMessageRequest& request, const Admit& admit, TransferItem* item) {
   const Pull* pull = Find(request);
-  if (pull == nullptr) return false;
+  if (pull == nullptr) return Outcome::kLeft;
   ConsumeQueue* const queue = QueueWith(request.topic, request.queue_id, request.queue_offset);
-  if (queue == nullptr || !admit(pull->number, request)) return false;
+  if (queue == nullptr) return Outcome::kLeft;
+  const bool waits = request.queue_offset == queue->max_offset();
+  if ((waits && !request.suspends()) || !admit(pull->number, request, waits)) return Outcome::kLeft;
+  if (waits) return Outcome::kWaits;
   pull = Find(request);  // whoever was asked may have changed what is known
-  if (pull == nullptr) return false;
-  return Look(*pull, queue, {0, request.queue_id, request.max_messages, request.opaque, request.queue_offset}, item);
+  const Waiting asked{0, request.queue_id, request.max_messages, request.opaque, request.queue_offset};
+  return pull != nullptr && Look(*pull, queue, asked, item) ? Outcome::kAnswered : Outcome::kLeft;
 }
 
 bool PullFrames::Answer(const Waiting& waiting, TransferItem* item) {

@@ -25,7 +25,8 @@ class PullFrames {
     int64_t broker = 0, slow_broker = 0;  // suggested for the next pull; where this one lags far behind
     std::string topic;
   };
-  using Admit = std::function<bool(int32_t number, const PullMessageRequest& request)>;
+  // Whether a pull may be answered here. `waits`: there is nothing for it yet; whether TypeScript has it wait.
+  using Admit = std::function<bool(int32_t number, const PullMessageRequest& request, bool waits)>;
 
   // `version`: of answers.
   PullFrames(Store* store, int32_t version) : store_(store), version_(version) {}
@@ -35,9 +36,10 @@ class PullFrames {
   // From now on none is.
   void Clear();
 
-  // What a pull is answered with. False where TypeScript must answer: nothing has come yet, a page must come from the
-  // disk, or anything else is not as it mostly is.
-  bool Answer(const PullMessageRequest& request, const Admit& admit, TransferItem* item);
+  // What a pull is answered with. TypeScript must answer where a page must come from the disk, or anything else is not
+  // as it mostly is.
+  enum class Outcome { kAnswered, kWaits, kLeft };
+  Outcome Answer(const PullMessageRequest& request, const Admit& admit, TransferItem* item);
 
   // One that has waited in TypeScript, of those with this number. Nobody is asked.
   struct Waiting {
@@ -53,7 +55,7 @@ class PullFrames {
   };
   std::string_view KeyOf(std::string_view group, std::string_view topic, const std::string_view* subscription);
   const Pull* Find(const PullMessageRequest& request);
-  // Null where nothing lies at the offset: who waits at the end is no plain case, and need not be looked at twice.
+  // Null where its offsets do not reach to this one.
   ConsumeQueue* QueueWith(std::string_view topic, int32_t queue_id, int64_t offset) const;
   bool Look(const Pull& pull, ConsumeQueue* queue, const Waiting& asked, TransferItem* item);
   void WriteHead(const Pull& pull, int32_t opaque, const PullOutcome& outcome);

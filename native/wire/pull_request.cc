@@ -36,7 +36,6 @@ bool Unescaped(std::string_view value, std::string_view* text) {
 }
 
 bool Take(PullField field, std::string_view value, PullMessageRequest* request) {
-  int64_t ignored = 0;
   switch (field) {
     case kConsumerGroup:
       return Unescaped(value, &request->consumer_group);
@@ -53,7 +52,7 @@ bool Take(PullField field, std::string_view value, PullMessageRequest* request) 
     case kCommitOffset:
       return Whole(value, &request->commit_offset);
     case kSuspendTimeoutMillis:
-      return Whole(value, &ignored);
+      return Whole(value, &request->suspend_ms);
     case kSubVersion:
       return Whole(value, &request->sub_version);
     case kSubscription:

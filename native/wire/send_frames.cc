@@ -51,7 +51,7 @@ void SendFrames::Taken::Clear() {
   answers.clear();
   refused.clear();
   arrivals.clear();
-  cut_off = false;
+  cut_off = waits = false;
 }
 
 void SendFrames::Take(std::string_view bytes, const Host& born_host, Taken* taken) {

@@ -43,6 +43,7 @@ class SendFrames {
     size_t bytes = 0;     // of the input, whole frames
     int64_t frames = 0;   // answered, or oneway
     int64_t pulls = 0;    // by PlainSocket, between them
+    bool waits = false;   // one of those waits for messages
     int64_t log_end = 0;  // where the last record ends; 0 for none
     std::string answers;
     std::vector<Piece> refused;  // frames among those taken that TypeScript must answer

@@ -206,7 +206,7 @@ async function listen(context: BrokerContext, log: Log, vip: boolean): Promise<R
     port: vip ? settings.listenPort - VIP_DISTANCE : settings.listenPort,
     handlers,
     onBytes: (bytes, connection) => plainRequests.take(bytes, connection, (command, from) => server.take(command, from)),
-    readBy: (...socket) => plainRequests.watch(...socket),
+    readBy: (...socket) => plainRequests.watch(...socket, { pulls: !vip, answer: (...answered) => server.answer(...answered) }),
     idleMs: settings.serverChannelMaxIdleTimeSeconds * 1000,
     onConnectionClosed: (connection) => {
       consumers.removeLink(connection)

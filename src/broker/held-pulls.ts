@@ -16,7 +16,7 @@ export interface HeldPull {
   /** There is nothing for it below; moved on by `tryAgain`. */
   seenTo: number
   /** Tries again. False, and it goes on waiting, where there is nothing for it. `last`: it is answered whatever there is. */
-  tryAgain(last: boolean): Promise<boolean>
+  tryAgain(last: boolean): boolean | Promise<boolean>
   /** Trying has failed: that is its answer. */
   fail(error: Error): void
 }
@@ -116,16 +116,16 @@ export class HeldPulls {
     }
   }
 
-  #try(queue: Queue, pull: HeldPull, last: boolean): Promise<void> {
+  async #try(queue: Queue, pull: HeldPull, last: boolean): Promise<void> {
     // Out of the set while it is asked: it is answered once.
     this.#remove(queue, pull)
-    return pull.tryAgain(last).then(
-      async (answered) => {
-        // Others may have taken its place meanwhile.
-        if (!answered && !pull.connection.closed && !this.hold(pull)) await pull.tryAgain(true)
-      },
-      (error) => pull.fail(error),
-    )
+    try {
+      const answered = await pull.tryAgain(last)
+      // Others may have taken its place meanwhile.
+      if (!answered && !pull.connection.closed && !this.hold(pull)) await pull.tryAgain(true)
+    } catch (error) {
+      pull.fail(error as Error)
+    }
   }
 
   #remove({ topic, queueId, pulls }: Queue, pull: HeldPull): void {

@@ -10,13 +10,20 @@ import { FrameReader, JSON_HEADER } from '../protocol/frame.js'
 import { PULL_COMMITS, PULL_HAS_SUBSCRIPTION, PULL_MESSAGE } from '../protocol/requests/broker.js'
 import { OWN_VERSION } from '../protocol/version.js'
 import type { Connection, OnRead, OutsideBody, SocketReader } from '../remoting/connection.js'
-import { observed } from '../remoting/remoting-server.js'
-import type { PlainRequests as Frames, PlainPull, PlainSocket, PullDetails, TakenFrames, WaitingPull } from '../store/plain-requests.js'
+import { type LaterAnswer, observed, type Ticket } from '../remoting/remoting-server.js'
+import type {
+  PlainRequests as Frames,
+  PlainPull,
+  PlainSocket,
+  PlainSocketOptions,
+  PullInWaiting,
+  TakenFrames,
+} from '../store/plain-requests.js'
 import type { TagFilter } from '../store/tag-filter.js'
 import { TransferTarget } from '../store/transfer-target.js'
 import type { AppendStatus } from '../store/types.js'
 import type { BrokerContext } from './context.js'
-import { filterOf, refusedAtOnce, suggestedBrokers } from './handlers/pull-message.js'
+import { filterOf, refusedAtOnce, suggestedBrokers, suspend } from './handlers/pull-message.js'
 import { SENT } from './handlers/send-message.js'
 import { waitedTooLong } from './refusals.js'
 import { illegalName, RETRY_PREFIX, refusesSends } from './topic-names.js'
@@ -28,8 +35,17 @@ export type PlainRequestsOptions = Pick<
   'settings' | 'store' | 'topics' | 'groups' | 'consumers' | 'offsets' | 'held' | 'now'
 >
 
+/** The port that a socket belongs to. */
+interface Port {
+  /** Whether it takes pulls. */
+  readonly pulls: boolean
+  /** In the handlers' way. */
+  answer(request: Ticket, connection: Connection, later: LaterAnswer): void
+}
+
 export class PlainRequests {
   readonly #options: PlainRequestsOptions
+  readonly #suspends: PlainRequestsOptions & { readonly plainRequests: PlainRequests }
   readonly #frames: Frames
   readonly #hosts = new WeakMap<Connection, Uint8Array>()
   readonly #sockets = new WeakMap<Connection, PlainSocket>()
@@ -40,6 +56,7 @@ export class PlainRequests {
   constructor(options: PlainRequestsOptions) {
     const { settings, store, topics } = options
     this.#options = options
+    this.#suspends = { ...options, plainRequests: this }
     this.#frames = store.plainRequests({
       regionJson: quote(settings.regionId),
       traceOn: settings.traceOn,
@@ -92,21 +109,21 @@ export class PlainRequests {
   }
 
   /** Whether a pull that has waited was answered in the core. */
-  answer(connection: Connection, pull: PlainPull, waiting: WaitingPull): boolean {
+  answer(connection: Connection, pull: PlainPull, waiting: PullInWaiting): boolean {
     const socket = this.#sockets.get(connection)
     return socket !== undefined && !observed() && this.#frames.answer(socket, pull, waiting)
   }
 
   /** As a connection's `readBy`: plain requests of a socket are taken where they come in. */
-  watch(descriptor: number, begun: Buffer, connection: Connection, onRead: OnRead): SocketReader | undefined {
+  watch(descriptor: number, begun: Buffer, connection: Connection, onRead: OnRead, port: Port): SocketReader | undefined {
     const { held } = this.#options
     const socket = this.#frames.watch(descriptor, {
       ...{ bornHost: this.#hostOf(connection), begun },
       mayTake: () => {
-        const pulls = !observed()
-        return { pulls, sends: pulls && this.#mayTakeSends(), arrivals: held.count > 0 }
+        const unseen = !observed()
+        return { pulls: unseen && port.pulls, sends: unseen && this.#mayTakeSends(), arrivals: held.count > 0 }
       },
-      admit: (pull, details) => this.#admits(pull, details, connection),
+      admit: (...asked) => this.#admits(connection, port, ...asked),
       onArrival: (topic, queueId) => held.arrived(topic, queueId),
       onRead: (rest, unsent, ended, ranges) => onRead(rest, unsent, ended, ranges && this.#outside(ranges)),
     })
@@ -123,15 +140,22 @@ export class PlainRequests {
     )
   }
 
-  /** Nothing has changed since a pull like it took the handlers' way. */
-  #admits({ group, topic, subscription, ...before }: PlainPull, { queueId, ...given }: PullDetails, connection: Connection): boolean {
+  /** Nothing has changed since a pull like it took the handlers' way. One for which there is nothing yet waits with the others. */
+  #admits(connection: Connection, port: Port, ...[pull, details, waiting]: Parameters<PlainSocketOptions['admit']>): boolean {
     const { offsets } = this.#options
-    const asked = { ...given, consumerGroup: group, topic, queueId, subscription }
-    if (refusedAtOnce(this.#options, asked, connection) !== undefined || filterOf(this.#options, asked) !== before.filter) return false
+    const { group, topic, subscription, filter } = pull
+    const { queueId, sysFlag, subVersion, commitOffset } = details
+    const asked = { consumerGroup: group, topic, queueId, sysFlag, subVersion, subscription }
+    if (refusedAtOnce(this.#options, asked, connection) !== undefined || filterOf(this.#options, asked) !== filter) return false
     const { broker, slowBroker } = suggestedBrokers(this.#options, group)
-    if (broker !== before.broker || slowBroker !== before.slowBroker) return false
-    if ((given.sysFlag & PULL_COMMITS) !== 0) offsets.commit(group, topic, queueId, given.commitOffset)
-    return true
+    if (broker !== pull.broker || slowBroker !== pull.slowBroker) return false
+    if ((sysFlag & PULL_COMMITS) !== 0) offsets.commit(group, topic, queueId, commitOffset)
+    if (waiting === undefined) return true
+    const { offset: queueOffset, maxMessages, opaque, suspendMs } = waiting
+    const suspended = { consumerGroup: group, topic, queueId, queueOffset, maxMessages: Math.max(1, maxMessages), filter }
+    const later = suspend(this.#suspends, suspended, { opaque, suspendMs, plain: pull }, connection)
+    if (later !== undefined) port.answer({ opaque, type: JSON_HEADER, flag: 0, code: PULL_MESSAGE.code }, connection, later)
+    return later !== undefined
   }
 
   #outside(ranges: Float64Array): OutsideBody {

@@ -129,7 +129,17 @@ export interface NativePlainRequests {
     bornHost: Uint8Array,
     begun: Uint8Array,
     gate: () => number,
-    admit: (number: number, queueId: number, sysFlag: number, subVersion: number, commitOffset: number) => number,
+    admit: (
+      number: number,
+      queueId: number,
+      sysFlag: number,
+      subVersion: number,
+      commitOffset: number,
+      offset?: number,
+      maxMessages?: number,
+      opaque?: number,
+      suspendMs?: number,
+    ) => number,
     onRead: (rest?: Buffer, unsent?: Buffer, ended?: number, arrivals?: readonly number[], ranges?: readonly number[]) => void,
   ): NativeSocket | undefined
   taken(): number

@@ -43,7 +43,7 @@ export type Handler = (
   connection: Connection,
 ) => Answer | LaterAnswer | undefined | Promise<Answer | LaterAnswer | undefined>
 /** What an answer needs of its request. */
-type Ticket = Pick<Command, 'opaque' | 'type' | 'flag' | 'code'>
+export type Ticket = Pick<Command, 'opaque' | 'type' | 'flag' | 'code'>
 
 export interface RemotingServerOptions {
   host: string
@@ -156,7 +156,7 @@ export class RemotingServer {
     if (requests.hasSubscribers) requests.publish({ remote: connection.remote, opaque: command.opaque, code: command.code })
     const handler = this.#options.handlers.get(command.code)
     if (handler === undefined) {
-      this.#answer(command, connection, {
+      this.answer(command, connection, {
         code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
         remark: ` request type ${command.code} not supported`,
       })
@@ -165,24 +165,25 @@ export class RemotingServer {
     try {
       const answer = handler(command, connection)
       if (answer instanceof Promise) this.#answerSoon(command, connection, answer)
-      else this.#answer(command, connection, answer)
+      else this.answer(command, connection, answer)
     } catch (error) {
       this.#refuse(command, connection, error)
     }
   }
 
-  #answerSoon(request: Command, connection: Connection, answer: Promise<Answer | LaterAnswer | undefined>): void {
-    const running = answer
-      .then((soon) => this.#answer(request, connection, soon))
-      .catch((error) => this.#refuse(request, connection, error))
-      .finally(() => this.#running.delete(running))
-    this.#running.add(running)
-  }
-
-  #answer({ opaque, type, flag, code }: Ticket, connection: Connection, answer: Answer | LaterAnswer | undefined): void {
+  /** Answers a request that came another way than `take`. */
+  answer({ opaque, type, flag, code }: Ticket, connection: Connection, answer: Answer | LaterAnswer | undefined): void {
     const ticket = { opaque, type, flag, code }
     if (answer instanceof LaterAnswer) answer.sentBy((late) => this.#send(ticket, connection, late))
     else if (answer !== undefined) this.#send(ticket, connection, answer)
+  }
+
+  #answerSoon(request: Command, connection: Connection, answer: Promise<Answer | LaterAnswer | undefined>): void {
+    const running = answer
+      .then((soon) => this.answer(request, connection, soon))
+      .catch((error) => this.#refuse(request, connection, error))
+      .finally(() => this.#running.delete(running))
+    this.#running.add(running)
   }
 
   #send(request: Ticket, connection: Connection, answer: Answer): void {
@@ -208,7 +209,7 @@ export class RemotingServer {
     const { name, message } = error instanceof Error ? error : new Error(String(error))
     const remark = `${error instanceof FieldError ? error.javaClass : name}: ${message}`.slice(0, MAX_REMARK)
     if (!(error instanceof FieldError)) this.#options.onTrouble?.({ remote: connection.remote, reason: remark, code: request.code })
-    this.#answer(request, connection, { code: ResponseCode.SYSTEM_ERROR, remark })
+    this.answer(request, connection, { code: ResponseCode.SYSTEM_ERROR, remark })
   }
 
   #trouble(connection: Connection, reason: string): void {

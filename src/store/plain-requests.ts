@@ -53,8 +53,8 @@ export interface PullDetails {
   readonly commitOffset: number
 }
 
-/** A pull that waits, beside its PlainPull. */
-export interface WaitingPull {
+/** A pull that waits for messages, beside its PlainPull. */
+export interface PullInWaiting {
   readonly queueId: number
   /** There is nothing for it below. */
   readonly offset: number
@@ -69,8 +69,8 @@ export interface PlainSocketOptions {
   begun: Uint8Array
   /** Asked before each read: are sends taken, are pulls, and does somebody wait who must hear of arrivals? */
   mayTake: () => { sends: boolean; pulls: boolean; arrivals: boolean }
-  /** Asked before a pull is answered. */
-  admit: (pull: PlainPull, details: PullDetails) => boolean
+  /** Asked before a pull is answered. `waiting`: there is nothing for it yet, and it may wait so long; true: it does, and is to be answered later. */
+  admit: (pull: PlainPull, details: PullDetails, waiting: (PullInWaiting & { readonly suspendMs: number }) | undefined) => boolean
   /** Where messages have arrived, if `mayTake` has asked for it. */
   onArrival: (topic: string, queueId: number) => void
   /**
@@ -90,7 +90,7 @@ export class PlainSocket {
   }
 
   /** @internal */
-  answer(number: number, { queueId, offset, maxMessages, opaque }: WaitingPull): boolean {
+  answer(number: number, { queueId, offset, maxMessages, opaque }: PullInWaiting): boolean {
     return binding.answerPull(this.#native, number, queueId, offset, maxMessages, opaque)
   }
 
@@ -204,7 +204,7 @@ export class PlainRequests {
   }
 
   /** Answers a pull that has waited, with what there is. False where that can't be done here: the socket is in other hands, the pull is not plain any more, or there is nothing for it. */
-  answer(socket: PlainSocket, pull: PlainPull, waiting: WaitingPull): boolean {
+  answer(socket: PlainSocket, pull: PlainPull, waiting: PullInWaiting): boolean {
     const number = this.#pullNumbers.get(pull)
     return number !== undefined && socket.answer(number, waiting)
   }
@@ -227,9 +227,10 @@ export class PlainRequests {
         const { sends, pulls, arrivals } = mayTake()
         return (sends && this.answersAtOnce ? SENDS : 0) | (arrivals ? ARRIVALS : 0) | (pulls ? PULLS : 0)
       },
-      (number, queueId, sysFlag, subVersion, commitOffset) => {
+      (number, queueId, sysFlag, subVersion, commitOffset, offset = -1, maxMessages = 0, opaque = 0, suspendMs = 0) => {
         const pull = this.#pulls[number]
-        return pull !== undefined && admit(pull, { queueId, sysFlag, subVersion, commitOffset }) ? 1 : 0
+        const waiting = offset < 0 ? undefined : { queueId, offset, maxMessages, opaque, suspendMs }
+        return pull !== undefined && admit(pull, { queueId, sysFlag, subVersion, commitOffset }, waiting) ? 1 : 0
       },
       (rest, unsent, ended, arrivals = NONE, ranges = undefined) => {
         for (let i = 0; i < arrivals.length; i += 2) onArrival(this.#topics[arrivals[i] as number] as string, arrivals[i + 1] as number)

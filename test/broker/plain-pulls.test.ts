@@ -152,6 +152,77 @@ t.test('who waits gets the same answer from the core as from the handler, and wh
   }
 })
 
+t.test(
+  'one at the end of its queue waits without a handler having seen it, and is answered with nothing when its time is up',
+  async (t) => {
+    let now = Date.now()
+    const { broker, peer } = await started(t, { now: () => now, sweepIntervalMs: 5 })
+    const sender = await peer()
+    for (let i = 0; i < 40; i++) await send(sender, {}, `${i}`)
+    const one = await consumer(t, broker)
+    const waiting = { queueOffset: 40, sysFlag: HAS | SUSPENDS | COMMITS, commitOffset: 33 }
+    for (let i = 0; i < 3; i++) {
+      const { requests: before, plainRequests } = broker.statistics
+      const waits = pull(one, waiting)
+      while (broker.statistics.heldPulls === 0) await sleep(1)
+      t.match(broker.statistics, { requests: before + 1, plainRequests: plainRequests + 1 })
+      // Others of the same connection are answered meanwhile.
+      t.match(await pull(one), { code: 0 })
+      now += 14_999
+      await sleep(20)
+      t.equal(broker.statistics.heldPulls, 1)
+      now += 1
+      const short = await waits
+      one.type = BINARY_HEADER
+      const second = pull(one, waiting)
+      while (broker.statistics.heldPulls === 0) await sleep(1)
+      now += 15_000
+      t.same({ ...short, command: undefined }, { ...(await second), command: undefined })
+      t.match(short, { code: 19, command: { fields: { nextBeginOffset: '40', minOffset: '0', maxOffset: '40' } } })
+      one.type = JSON_HEADER
+      t.match(await pull(one), { code: 0 })
+    }
+    // Without the bit nothing waits, and behind the end neither.
+    t.match(await pull(one, { queueOffset: 40 }), { code: 19 })
+    t.match(await pull(one, { queueOffset: 41, sysFlag: HAS | SUSPENDS }), { code: 21 })
+    const gone = pull(one, waiting).catch(() => {})
+    while (broker.statistics.heldPulls === 0) await sleep(1)
+    one.close()
+    while (broker.statistics.heldPulls > 0) await sleep(1)
+    await gone
+  },
+)
+
+t.test('where too many wait, and where none may wait long, the handler decides', async (t) => {
+  const crowded = await filled(t, 40, { pullThreadPoolQueueCapacity: 1 })
+  const one = await consumer(t, crowded)
+  const waits = pull(one, { queueOffset: 40, sysFlag: HAS | SUSPENDS })
+  while (crowded.statistics.heldPulls === 0) await sleep(1)
+  t.match(await pull(one, { queueOffset: 40, sysFlag: HAS | SUSPENDS }), { code: 19 })
+  await send(one)
+  t.match(await waits, { code: 0 })
+  const short = await filled(t, 40, { longPollingEnable: false, shortPollingTimeMills: 30 })
+  const other = await consumer(t, short)
+  t.match(await pull(other, { queueOffset: 40, sysFlag: HAS | SUSPENDS }), { code: 19 })
+})
+
+t.test('what comes in behind a pull that waits, in the same piece, is for it too', async (t) => {
+  const broker = await filled(t)
+  const one = await consumer(t, broker)
+  await send(one)
+  await pull(one)
+  for (let offset = 41; offset < 61; offset++) {
+    const before = broker.statistics.plainRequests
+    one.socket.cork()
+    const waits = pull(one, { queueOffset: offset, sysFlag: HAS | SUSPENDS })
+    const sent = send(one, { i: '' }, `${offset}`)
+    one.socket.uncork()
+    t.match(await sent, { code: 0, answer: { queueOffset: offset } })
+    t.match(await waits, { code: 0, answer: { nextBeginOffset: offset + 1 } })
+    t.equal(broker.statistics.plainRequests - before, 2)
+  }
+})
+
 t.test('who listens to the diagnostics channel hears of every pull', async (t) => {
   const broker = await filled(t)
   const one = await consumer(t, broker)

@@ -41,7 +41,7 @@ interface Pull {
 const filters = new Map<string, TagFilter>()
 
 export async function pullMessage(context: BrokerContext, request: Command, connection: Connection): Promise<Answer | LaterAnswer> {
-  const { settings, groups, topics, offsets, held, now } = context
+  const { groups, topics, offsets } = context
   const fields = PULL_MESSAGE.fields.read(request.fields)
   const { consumerGroup = '', topic = '', queueId, queueOffset, maxMsgNums, sysFlag, commitOffset, suspendTimeoutMillis } = fields
   const filter = refusedAtOnce(context, { consumerGroup, topic, queueId }, connection) ?? filterOf(context, fields)
@@ -57,15 +57,24 @@ export async function pullMessage(context: BrokerContext, request: Command, conn
   const waits = codeOf(pull, page) === ResponseCode.PULL_NOT_FOUND && (sysFlag & PULL_SUSPENDS) !== 0
   const plain = waits || page.status === 'FOUND' ? context.plainRequests.pullKnown(request, fields, filter, connection) : undefined
   if (!waits) return answerOf(context, pull, page)
-  const waiting = new WaitingPull(
-    context,
-    pull,
-    connection,
-    now() + (settings.longPollingEnable ? suspendTimeoutMillis : settings.shortPollingTimeMills),
-    plain,
-    request.opaque,
-  )
-  return held.hold(waiting) ? waiting.later : answerOf(context, pull, page)
+  const suspended = { opaque: request.opaque, suspendMs: suspendTimeoutMillis, plain }
+  return suspend(context, pull, suspended, connection) ?? answerOf(context, pull, page)
+}
+
+type Suspends = Pick<BrokerContext, 'settings' | 'groups' | 'store' | 'held' | 'now' | 'plainRequests'>
+
+/** Of a pull that waits. */
+interface Suspended {
+  readonly opaque: number
+  readonly suspendMs: number
+  /** Where the core may answer it. */
+  readonly plain: PlainPull | undefined
+}
+
+/** Has a pull wait for messages. Undefined where too many do. */
+export function suspend(context: Suspends, pull: Pull, suspended: Suspended, connection: Connection): LaterAnswer | undefined {
+  const waiting = new WaitingPull(context, pull, suspended, connection)
+  return context.held.hold(waiting) ? waiting.later : undefined
 }
 
 class WaitingPull implements HeldPull {
@@ -73,18 +82,19 @@ class WaitingPull implements HeldPull {
   readonly connection: Connection
   readonly untilMs: number
   seenTo: number
-  readonly #context: BrokerContext
+  readonly #context: Suspends
   readonly #pull: Pull
   readonly #plain: PlainPull | undefined
   readonly #opaque: number
 
-  constructor(context: BrokerContext, pull: Pull, connection: Connection, untilMs: number, plain: PlainPull | undefined, opaque: number) {
-    this.#plain = plain
-    this.#opaque = opaque
+  constructor(context: Suspends, pull: Pull, { opaque, suspendMs, plain }: Suspended, connection: Connection) {
+    const { settings, now } = context
     this.#context = context
     this.#pull = pull
+    this.#plain = plain
+    this.#opaque = opaque
     this.connection = connection
-    this.untilMs = untilMs
+    this.untilMs = now() + (settings.longPollingEnable ? suspendMs : settings.shortPollingTimeMills)
     this.seenTo = pull.queueOffset
   }
 
@@ -100,8 +110,11 @@ class WaitingPull implements HeldPull {
     return this.#pull.queueOffset
   }
 
-  async tryAgain(last: boolean): Promise<boolean> {
-    if (!last && this.#answered()) return true
+  tryAgain(last: boolean): boolean | Promise<boolean> {
+    return (!last && this.#answered()) || this.#lookAgain(last)
+  }
+
+  async #lookAgain(last: boolean): Promise<boolean> {
     const page = await look(this.#context, this.#pull, last ? this.offset : this.seenTo)
     const nothing = codeOf(this.#pull, page) === ResponseCode.PULL_NOT_FOUND || page.status === 'NO_MATCHED_MESSAGE'
     if (nothing && !last) this.seenTo = Math.max(this.seenTo, page.nextOffset)
@@ -187,7 +200,11 @@ function tagFilter(expression: string): TagFilter | Answer {
 
 type Page = Pick<RangePullResult, 'status' | 'nextOffset' | 'minOffset' | 'maxOffset' | 'ranges' | 'suggestPullingFromSlave'>
 
-async function look({ store }: BrokerContext, { topic, queueId, maxMessages, filter: tags }: Pull, offset: number): Promise<Page> {
+async function look(
+  { store }: Pick<BrokerContext, 'store'>,
+  { topic, queueId, maxMessages, filter: tags }: Pull,
+  offset: number,
+): Promise<Page> {
   if (offset >= 0) return store.pullRanges({ topic, queueId, offset: Math.min(offset, Number.MAX_SAFE_INTEGER), maxMessages, tags })
   // Below every queue: the store's offsets begin at 0.
   const { minOffset, maxOffset } = store.bounds(topic, queueId)
@@ -208,7 +225,7 @@ export function suggestedBrokers({ settings, groups }: Pick<BrokerContext, 'sett
   return { broker: group?.brokerId ?? 0, slowBroker: group?.whichBrokerWhenConsumeSlowly ?? 0 }
 }
 
-function answerOf({ settings, groups, store }: BrokerContext, pull: Pull, page: Page): Answer {
+function answerOf({ settings, groups, store }: Pick<BrokerContext, 'settings' | 'groups' | 'store'>, pull: Pull, page: Page): Answer {
   const { status, nextOffset, minOffset, maxOffset, ranges, suggestPullingFromSlave } = page
   const { broker, slowBroker } = suggestedBrokers({ settings, groups }, pull.consumerGroup)
   const told = (remark: PullStatus, code: number): Answer => ({
