@@ -22,6 +22,11 @@ export function brokers(scaled, scale) {
     sends('128 B, 4 threads with 256 in flight', { body: 128, threads: 4, window: 256 }, { rate: 1.3, cpu: 0.4 }),
     sends('128 B, 4 connections of C with 256 in flight', { body: 128, connections: 4, window: 256, by: 'c' }, { rate: 2, cpu: 0.4 }),
     sends('128 B, 8 threads, batches of 32', { body: 128, threads: 8, batch: 32 }, { rate: 2.5, cpu: 1 / 4 }),
+    sends(
+      '128 B, 4 connections of C, batches of 32',
+      { body: 128, connections: 4, window: 2, batch: 32, by: 'c' },
+      { rate: 2.5, cpu: 1 / 4 },
+    ),
     sends('1 KiB, 64 threads, sync flush', { body: 1024, threads: 64, sync: 1 }, { rate: 1.5, p999: { atMost: 1 } }),
     ...backlogs(times, scaled),
     together(times, scaled),

@@ -14,6 +14,8 @@ using wire::SendFrames;
 // follow.
 enum TakenNumber { kTakenBytes, kTakenFrames, kTakenLogEnd, kTakenRefused, kTakenArrivals, kTakenNumbers };
 constexpr size_t kMostPairs = 1024;
+// Of topics and queues whose arrivals are awaited: each has a bit.
+constexpr int64_t kMostNumber = (1 << 24) - 1;
 
 bool ReadHost(const uint8_t* bytes, size_t count, Host* host) {
   if (count != 8 && count != 20) return false;
@@ -97,6 +99,18 @@ napi_value SetPull(napi_env env, napi_callback_info info) {
   return Undefined(env);
 }
 
+// awaitArrival(topic's number, queueId): the next arrival there is told of, once
+napi_value AwaitArrival(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  int64_t topic = 0, queue_id = 0;
+  if (!arguments.Integer(0, &topic) || !arguments.Integer(1, &queue_id) || topic < 0 || topic > kMostNumber ||
+      queue_id < 0 || queue_id > kMostNumber)
+    return ThrowArgument(env, "awaitArrival takes a topic's number and a queue id");
+  static_cast<PlainRequests*>(arguments.data())
+      ->sends.Await(static_cast<int32_t>(topic), static_cast<int32_t>(queue_id));
+  return Undefined(env);
+}
+
 // clearPulls(): no pull is plain
 napi_value ClearPulls(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
@@ -106,12 +120,12 @@ napi_value ClearPulls(napi_env env, napi_callback_info info) {
 
 // watch(fd, bornHost, begun, gate, admit, onRead) → a socket, or undefined where it can't be had. From now on its bytes
 // are read here, behind those that have begun a frame, and plain requests are taken of them. gate() is asked before
-// each read, and says in bits: 1, sends are taken; 2, where they arrive is told; 4, pulls are taken. admit(number,
+// each read, and says in bits: 1, sends are taken; 2, pulls are taken. admit(number,
 // queueId, sysFlag, subVersion, commitOffset) is asked of each pull that could be answered here: 0, it may not. One
 // that finds nothing yet has (…, offset, maxMessages, opaque, suspendMs) too: 0, it does not wait; it is `answerPull`'s
 // then. onRead(rest?, unsent?, ended?, arrivals?, ranges?) gets what else has come (after it nothing is taken until the
 // socket is given back), answers that the socket has not taken, an errno or 0 when nothing more comes, pairs of topic
-// and queue id, and pairs of log offset and size, which belong behind what is unsent.
+// and queue id of arrivals that were awaited, and pairs of log offset and size, which belong behind what is unsent.
 napi_value Watch(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   auto* const requests = static_cast<PlainRequests*>(arguments.data());
@@ -152,9 +166,9 @@ napi_value CreatePlainRequests(napi_env env, napi_callback_info info) {
   napi_create_reference(env, arguments.at(0), 1, &requests->wrapper);
   napi_value made = Object(env);
   napi_create_reference(env, made, 0, &requests->made);
-  constexpr std::pair<const char*, napi_callback> kFunctions[] = {{"take", Take},       {"setTopic", SetTopic},
-                                                                  {"setPull", SetPull}, {"clearPulls", ClearPulls},
-                                                                  {"watch", Watch},     {"taken", TakenFromSockets}};
+  constexpr std::pair<const char*, napi_callback> kFunctions[] = {
+      {"awaitArrival", AwaitArrival}, {"take", Take},   {"setTopic", SetTopic},     {"setPull", SetPull},
+      {"clearPulls", ClearPulls},     {"watch", Watch}, {"taken", TakenFromSockets}};
   for (const auto& [name, callback] : kFunctions) {
     napi_value function = nullptr;
     napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, requests, &function);

@@ -107,7 +107,7 @@ class Sockets {
   }
 
   // Bits of what a gate says.
-  static constexpr int32_t kSends = 1, kArrivals = 2, kPulls = 4;
+  static constexpr int32_t kSends = 1, kPulls = 2;
 
   void Read(Socket& socket, int32_t may, int status) {
     wire::SendFrames::Taken& taken = socket.requests->read;
@@ -115,13 +115,13 @@ class Sockets {
     wire::PlainSocket::Read read = reading->Next({(may & kSends) != 0, (may & kPulls) != 0}, &taken);
     if (status < 0 && !read.ended) read.ended = true, read.error = -status;
     socket.requests->frames_taken += taken.frames + taken.pulls;
-    Tell(socket, read, ((may & kArrivals) != 0 || taken.waits) && !taken.arrivals.empty());
+    Tell(socket, read, !taken.arrivals.empty());
   }
 
   void Tell(Socket& socket, const wire::PlainSocket::Read& read, bool arrivals) {
-    if (!socket.socket) return;
-    if (read.ended) uv_poll_stop(&socket.poll);
-    if (read.handed_over() || arrivals) Call(socket, read, arrivals);
+    const bool open = socket.socket != nullptr;  // else whoever has been asked has closed it
+    if (open && read.ended) uv_poll_stop(&socket.poll);
+    if ((open && read.handed_over()) || arrivals) Call(socket, open ? read : wire::PlainSocket::Read(), arrivals);
   }
 
   bool Admits(const Socket& socket, int32_t number, const wire::PullMessageRequest& pull, bool waits) {

@@ -15,6 +15,7 @@ using wire::SendRequest;
 
 TEST("a plain send is stored as it was sent and answered to the byte") {
   Broker broker;
+  broker.frames->Await(5, 2);
   const std::string frame = Frame(Header(), "hello");
   CHECK_EQ(broker.Take(frame), frame.size());
   CHECK_EQ(broker.taken.frames, 1);
@@ -36,13 +37,28 @@ TEST("a plain send is stored as it was sent and answered to the byte") {
           ""));
 }
 
+TEST("an arrival that is awaited is told of once; others are not") {
+  Broker broker;
+  const std::string one = Frame(Header(), "hello");
+  for (const auto& [topic, queue] : {std::pair{5, 3}, {4, 2}, {6, 70000}, {5, 1}}) broker.frames->Await(topic, queue);
+  broker.Take(one);
+  CHECK(broker.taken.arrivals.empty());
+  for (int i = 0; i < 3; i++) {
+    for (int again = 0; again <= i; again++) broker.frames->Await(5, 2);
+    broker.Take(one + one);
+    CHECK(broker.taken.arrivals == (std::vector<SendFrames::Arrival>{{5, 2}}));
+    broker.Take(one);
+    CHECK(broker.taken.arrivals.empty());
+  }
+}
+
 TEST("frames are taken up to the first that is none, whole ones alone; oneway is not answered") {
   Broker broker;
   const std::string one = Frame(Header(), "hello");
   const std::string other = Frame(R"({"code":34,"flag":0,"opaque":1})", "{}");
   CHECK_EQ(broker.Take(one + one + other + one), 2 * one.size());
   CHECK_EQ(broker.taken.frames, 2);
-  CHECK_EQ(broker.taken.arrivals.size(), 1U);
+  CHECK(broker.taken.arrivals.empty());  // nobody awaits them
   for (size_t cut = 0; cut < one.size(); cut++)
     CHECK_EQ(broker.Take((one + one).substr(0, one.size() + cut)), one.size());
   const std::string oneway = Frame(Header(R"("m":"false")", "", "orders", 0, 310, 2), "x");

@@ -121,7 +121,6 @@ void PlainSocket::Take(std::string_view bytes, May may, SendFrames::Taken* taken
     const PullFrames::Outcome outcome = pulls_->Answer(request, admit_, &item);
     if (outcome == PullFrames::Outcome::kLeft) return;
     if (outcome == PullFrames::Outcome::kAnswered) Send(std::move(item), read);
-    if (outcome == PullFrames::Outcome::kWaits) taken->waits = true;
     taken->cut_off = false;
     taken->bytes += request.frame_bytes;
     taken->pulls++;

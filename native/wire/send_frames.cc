@@ -45,13 +45,27 @@ void SendFrames::SetTopic(std::string_view topic, int32_t number, int32_t queues
   known.queues.resize(static_cast<size_t>(queues), nullptr);
 }
 
+void SendFrames::Await(int32_t topic, int32_t queue_id) {
+  const auto number = static_cast<size_t>(topic), queue = static_cast<size_t>(queue_id);
+  if (awaited_.size() <= number) awaited_.resize(number + 1);
+  if (awaited_[number].size() <= queue) awaited_[number].resize(queue + 1);
+  awaited_[number][queue] = true;
+}
+
+bool SendFrames::TakeAwaited(const Arrival& arrival) {
+  const auto number = static_cast<size_t>(arrival.topic), queue = static_cast<size_t>(arrival.queue_id);
+  if (number >= awaited_.size() || queue >= awaited_[number].size() || !awaited_[number][queue]) return false;
+  awaited_[number][queue] = false;
+  return true;
+}
+
 void SendFrames::Taken::Clear() {
   bytes = 0;
   frames = pulls = log_end = 0;
   answers.clear();
   refused.clear();
   arrivals.clear();
-  cut_off = waits = false;
+  cut_off = false;
 }
 
 void SendFrames::Take(std::string_view bytes, const Host& born_host, Taken* taken) {
@@ -186,8 +200,7 @@ void SendFrames::Commit(Taken* taken, bool together) {
     }
     taken->frames++;
     taken->log_end = last.log_offset + last.size;
-    if (taken->arrivals.empty() || taken->arrivals.back() != pending.arrival)
-      taken->arrivals.push_back(pending.arrival);
+    if (TakeAwaited(pending.arrival)) taken->arrivals.push_back(pending.arrival);
     if (!pending.request.oneway) Answer(pending, &taken->answers);
   }
   if (taken->log_end > 0 && store_->flusher().synchronous()) store_->flusher().Request(taken->log_end);

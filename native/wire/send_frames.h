@@ -32,6 +32,9 @@ class SendFrames {
   // arrivals.
   void SetTopic(std::string_view topic, int32_t number, int32_t queues);
 
+  // The next arrival in a queue of the topic with this number is told of, once.
+  void Await(int32_t topic, int32_t queue_id);
+
   struct Piece {
     size_t at, bytes;
   };
@@ -43,12 +46,11 @@ class SendFrames {
     size_t bytes = 0;     // of the input, whole frames
     int64_t frames = 0;   // answered, or oneway
     int64_t pulls = 0;    // by PlainSocket, between them
-    bool waits = false;   // one of those waits for messages
     int64_t log_end = 0;  // where the last record ends; 0 for none
     std::string answers;
-    std::vector<Piece> refused;  // frames among those taken that TypeScript must answer
-    std::vector<Arrival> arrivals;
-    bool cut_off = false;  // what is left is nothing, or the beginning of a frame
+    std::vector<Piece> refused;     // frames among those taken that TypeScript must answer
+    std::vector<Arrival> arrivals;  // of those that were awaited
+    bool cut_off = false;           // what is left is nothing, or the beginning of a frame
     void Clear();
   };
   // Takes plain sends of `bytes` from `taken->bytes` on, to the first frame that is none or is cut off, and adds what
@@ -76,6 +78,7 @@ class SendFrames {
   bool PlanBatch(const SendRequest& request, const MessageFields& common);
   std::string_view Properties(std::string_view given, bool escaped, bool keep_wait);
   void Commit(Taken* taken, bool together);
+  bool TakeAwaited(const Arrival& arrival);
   void Answer(const Pending& pending, std::string* out) const;
 
   Store* const store_;
@@ -83,6 +86,7 @@ class SendFrames {
   std::string after_queue_;  // of an answer's header: what comes behind the queue's number
   std::string host_hex_;     // store host, as message ids begin
   std::unordered_map<std::string, Topic, Hash, std::equal_to<>> topics_;
+  std::vector<std::vector<bool>> awaited_;  // by topic, by queue
   AppendBuffer buffer_;
   std::vector<Pending> pending_;
   std::vector<MessageFields> fields_;

@@ -175,6 +175,7 @@ async function contextOf({ settings, address, store, log, now, sweepIntervalMs }
     ...{ now, sweepMs: sweepIntervalMs ?? (settings.longPollingEnable ? HOLD_SWEEP_MS : settings.shortPollingTimeMills) },
     most: settings.pullThreadPoolQueueCapacity,
     endOf,
+    onWait: (topic, queueId) => plainRequests.awaitArrival(topic, queueId),
   })
   const inbox = new Inbox(store, levels, (topic, queueId) => {
     if (topic === SCHEDULE_TOPIC) delays.arrived(queueId)
@@ -187,7 +188,8 @@ async function contextOf({ settings, address, store, log, now, sweepIntervalMs }
   const locks = new QueueLocks(now)
   const producers = new Producers<Connection>()
   const parts = { settings, address, store, topics, groups, offsets, consumers, producers, locks, held, inbox, delays, registration, now }
-  return { ...parts, plainRequests: new PlainRequests(parts) }
+  const plainRequests = new PlainRequests(parts)
+  return { ...parts, plainRequests }
 }
 
 /** Who is in a group has changed: each member shares out the queues anew. */

@@ -29,6 +29,8 @@ export interface HeldPullsOptions {
   readonly most: number
   /** Where a queue ends. */
   readonly endOf: (topic: string, queueId: number) => number
+  /** The next arrival in a queue must be told to `arrived`. */
+  readonly onWait: (topic: string, queueId: number) => void
 }
 
 /** Between two looks at those that wait: who is woken for each message of a flow, and not for a few of them, spends its time on that. RocketMQ looks once a millisecond. */
@@ -68,6 +70,8 @@ export class HeldPulls {
     queues.set(queueId, queue)
     queue.pulls.add(pull)
     this.#count++
+    // Of those that come later the first hears: all are out of the set when they are tried.
+    if (queue.pulls.size === 1) this.#options.onWait(topic, queueId)
     // Something may have come between the look and now.
     if (this.#options.endOf(topic, queueId) > pull.seenTo) this.arrived(topic, queueId)
     return true

@@ -87,13 +87,18 @@ export class PlainRequests {
     if (taken.bytes === 0) return 0
     if (this.#frames.answersAtOnce) connection.wantReader()
     this.#taken += taken.frames
-    if (held.count > 0) for (const { topic, queueId } of this.#frames.arrivals()) held.arrived(topic, queueId)
+    for (const { topic, queueId } of this.#frames.arrivals()) held.arrived(topic, queueId)
     this.#answer(taken, connection)
     for (let i = 0; i < taken.refused.length; i += 2) {
       const at = taken.refused[i] as number
       otherwise(commandIn(bytes.subarray(at, at + (taken.refused[i + 1] as number))), connection)
     }
     return taken.bytes
+  }
+
+  /** Somebody waits there: the next arrival is told to `held`. */
+  awaitArrival(topic: string, queueId: number): void {
+    this.#frames.awaitArrival(topic, queueId)
   }
 
   /** A pull has taken the handlers' way, and gets what `filter` lets through: others like it are plain. Undefined where they are not. */
@@ -121,7 +126,7 @@ export class PlainRequests {
       ...{ bornHost: this.#hostOf(connection), begun },
       mayTake: () => {
         const unseen = !observed()
-        return { pulls: unseen && port.pulls, sends: unseen && this.#mayTakeSends(), arrivals: held.count > 0 }
+        return { pulls: unseen && port.pulls, sends: unseen && this.#mayTakeSends() }
       },
       admit: (...asked) => this.#admits(connection, port, ...asked),
       onArrival: (topic, queueId) => held.arrived(topic, queueId),

@@ -143,6 +143,7 @@ export interface NativePlainRequests {
     onRead: (rest?: Buffer, unsent?: Buffer, ended?: number, arrivals?: readonly number[], ranges?: readonly number[]) => void,
   ): NativeSocket | undefined
   taken(): number
+  awaitArrival(topic: number, queueId: number): void
   take(bytes: Uint8Array, bornHost: Uint8Array, numbers: Float64Array, fd: number): Buffer | undefined
   setTopic(topic: string, number: number, queues: number): void
   setPull(

@@ -67,11 +67,11 @@ export interface PlainSocketOptions {
   bornHost: Uint8Array
   /** Read already: the beginning of a frame, 16 KiB at most, or nothing. */
   begun: Uint8Array
-  /** Asked before each read: are sends taken, are pulls, and does somebody wait who must hear of arrivals? */
-  mayTake: () => { sends: boolean; pulls: boolean; arrivals: boolean }
+  /** Asked before each read: are sends taken, are pulls? */
+  mayTake: () => { sends: boolean; pulls: boolean }
   /** Asked before a pull is answered. `waiting`: there is nothing for it yet, and it may wait so long; true: it does, and is to be answered later. */
   admit: (pull: PlainPull, details: PullDetails, waiting: (PullInWaiting & { readonly suspendMs: number }) | undefined) => boolean
-  /** Where messages have arrived, if `mayTake` has asked for it. */
+  /** Messages have arrived where they were awaited. */
   onArrival: (topic: string, queueId: number) => void
   /**
    * What else has come; answers that the socket has not taken; and, when nothing more comes, an errno or 0. `ranges` of the log (offset and size, alternating)
@@ -125,8 +125,7 @@ export class PlainSocket {
 
 /** Bits of what a gate says. */
 const SENDS = 1
-const ARRIVALS = 2
-const PULLS = 4
+const PULLS = 2
 const [BYTES, FRAMES, LOG_END, REFUSED, ARRIVED, NUMBERS] = [0, 1, 2, 3, 4, 5]
 const MOST_PAIRS = 1024
 const MOST_PULLS = 4096
@@ -152,13 +151,21 @@ export class PlainRequests {
 
   /** From now on sends to the queues below `queues` of a topic are plain; with 0 none. */
   setTopic(topic: string, queues: number): void {
+    if (queues > 0 || this.#numbersOf.has(topic)) this.#native.setTopic(topic, this.#numberOf(topic), queues)
+  }
+
+  /** Whoever takes the next send to this queue hears of it: `onArrival`, or `arrivals()`. Said once for each time. */
+  awaitArrival(topic: string, queueId: number): void {
+    this.#native.awaitArrival(this.#numberOf(topic), queueId)
+  }
+
+  #numberOf(topic: string): number {
     let number = this.#numbersOf.get(topic)
     if (number === undefined) {
-      if (queues === 0) return
       number = this.#topics.push(topic) - 1
       this.#numbersOf.set(topic, number)
     }
-    this.#native.setTopic(topic, number, queues)
+    return number
   }
 
   /**
@@ -224,8 +231,8 @@ export class PlainRequests {
       bornHost,
       begun,
       () => {
-        const { sends, pulls, arrivals } = mayTake()
-        return (sends && this.answersAtOnce ? SENDS : 0) | (arrivals ? ARRIVALS : 0) | (pulls ? PULLS : 0)
+        const { sends, pulls } = mayTake()
+        return (sends && this.answersAtOnce ? SENDS : 0) | (pulls ? PULLS : 0)
       },
       (number, queueId, sysFlag, subVersion, commitOffset, offset = -1, maxMessages = 0, opaque = 0, suspendMs = 0) => {
         const pull = this.#pulls[number]
@@ -246,7 +253,7 @@ export class PlainRequests {
     return this.#native.taken()
   }
 
-  /** Where those of the last `take` have arrived, for whoever waits there. */
+  /** Where those of the last `take` have arrived and were awaited. */
   *arrivals(): IterableIterator<{ topic: string; queueId: number }> {
     const from = NUMBERS + 2 * (this.#numbers[REFUSED] as number)
     const end = from + 2 * (this.#numbers[ARRIVED] as number)

@@ -5,8 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { AppendResult, MessageInput, MessageStore, ReplicationStatus } from '#src/index.js'
 import { requestOf, writeCommand } from '#src/protocol/command.js'
-import { PULL_MESSAGE } from '#src/protocol/requests/broker.js'
+import { PULL_MESSAGE, SEND_MESSAGE_V2 } from '#src/protocol/requests/broker.js'
 import { TagFilter } from '#src/store/tag-filter.js'
+import { sending } from '../broker/started.js'
 import { bodiesOf, bodyOf, numbered, openNew, refusal } from './stores.js'
 
 t.setTimeout(60_000)
@@ -168,15 +169,25 @@ t.test('a socket that the core reads is closed where it is asked what may be tak
       { opaque: 1 },
     ),
   )
+  const send = writeCommand(
+    requestOf(
+      { code: SEND_MESSAGE_V2.code, fields: SEND_MESSAGE_V2.fields.write(sending), body: Buffer.from('hello') },
+      { language: 'JAVA', version: 1 },
+      { opaque: 2 },
+    ),
+  )
   for (const where of ['mayTake', 'admit'] as const) {
     const store = await openNew(t)
     store.appendSync({ topic: 'orders', body: 'hello' })
     const frames = store.plainRequests({ regionJson: '"r"', traceOn: true, cluster: 'c', maxBodyBytes: 100, version: 1 })
+    frames.setTopic('orders', 4)
+    frames.awaitArrival('orders', 0)
     frames.setPull({ group: 'G', topic: 'orders', subscription: undefined, filter: new TagFilter(), broker: 0, slowBroker: 0 })
     const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
     const [accepted] = (await once(server, 'connection')) as [Socket]
     const { fd } = (accepted as unknown as { _handle: { fd: number } })._handle
-    const never = () => void t.fail('nothing is told of it')
+    const never = () => void t.fail('nothing is handed over')
+    const arrivals: unknown[] = []
     await new Promise<void>((resolve) => {
       const close = (here: string) => {
         if (here !== where) return
@@ -184,19 +195,24 @@ t.test('a socket that the core reads is closed where it is asked what may be tak
         resolve()
       }
       const watched = frames.watch(fd, {
-        ...{ bornHost: Buffer.alloc(8), begun: Buffer.alloc(0), onArrival: never, onRead: never },
+        ...{ bornHost: Buffer.alloc(8), begun: Buffer.alloc(0), onRead: never },
+        onArrival: (...arrived) => arrivals.push(arrived),
         mayTake: () => {
           close('mayTake')
-          return { sends: true, pulls: true, arrivals: true }
+          return { sends: true, pulls: true }
         },
         admit: () => {
           close('admit')
           return false
         },
       })
-      client.write(frame)
+      client.write(Buffer.concat([send, frame]))
     })
     await sleep(20)
+    // What was stored before is, and who waits for it hears of it.
+    const stored = where === 'admit'
+    t.same(arrivals, stored ? [['orders', 0]] : [])
+    t.equal(store.bounds('orders', 0).maxOffset, stored ? 2 : 1)
     for (const one of [client, accepted]) one.destroy()
   }
 })
