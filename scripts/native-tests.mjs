@@ -18,7 +18,18 @@ const works = (command, ...args) => spawnSync(command, args, { stdio: 'ignore' }
 const compiler = process.env.CXX || ['g++', 'clang++'].find((name) => works(name, '--version'))
 if (!compiler) throw new Error('native-tests: neither g++ nor clang++ was found; name one with CXX=…')
 
-const flags = ['-std=c++20', '-O1', '-g', '-pthread', '-D_GNU_SOURCE', '-D_FILE_OFFSET_BITS=64', '-Inative/core', '-Wall', '-Wextra']
+const flags = [
+  '-std=c++20',
+  '-O1',
+  '-g',
+  '-pthread',
+  '-D_GNU_SOURCE',
+  '-D_FILE_OFFSET_BITS=64',
+  '-DMILLRACE_CANARIES',
+  '-Inative/core',
+  '-Wall',
+  '-Wextra',
+]
 if (sanitizers.length > 0) flags.push(`-fsanitize=${sanitizers}`, '-fno-omit-frame-pointer', '-fno-sanitize-recover=all')
 
 const environment = {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "canary.h"
+
 namespace millrace {
 
 Status LogDirectories::IsThere(const LogDirectory& directory, bool* exists) const {
@@ -80,7 +82,7 @@ Status LogDirectories::Sync() const {
   for (const LogDirectory& directory : directories_) {
     bool exists = true;
     if (directory.read_only) MILLRACE_RETURN_IF_ERROR(IsThere(directory, &exists));
-    if (exists) MILLRACE_RETURN_IF_ERROR(files_->SyncDirectory(directory.path));
+    if (exists && !Sings(Canary::kNoDirectorySync)) MILLRACE_RETURN_IF_ERROR(files_->SyncDirectory(directory.path));
   }
   return Status::Ok();
 }

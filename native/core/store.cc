@@ -7,6 +7,8 @@
 #include <cmath>
 #include <ctime>
 
+#include "canary.h"
+
 namespace millrace {
 
 namespace {
@@ -194,7 +196,8 @@ Status Store::Recover(bool log_exists) {
   Status rewritten;
   {
     Thread rewriting;
-    if (!read_only_ && (!report_.clean_before || report_.changed) && !in_doubt.empty()) {
+    if (!read_only_ && (!report_.clean_before || report_.changed) && !in_doubt.empty() &&
+        !Sings(Canary::kNoSyncAfterRecovery)) {
       const auto rewrite = [&] { rewritten = log_.Rewrite(in_doubt, end); };
       if (!rewriting.Start(rewrite).ok()) rewrite();
     }
@@ -209,7 +212,7 @@ Status Store::Recover(bool log_exists) {
   raw_dispatched_ = end;
   last_timestamp_ = report_.records > 0 ? report_.last_timestamp : std::min(checkpoint.physic_ms, checkpoint.logics_ms);
   if (!read_only_) {
-    if (unclean)
+    if (unclean && !Sings(Canary::kNoSyncAfterRecovery))
       MILLRACE_RETURN_IF_ERROR(
           log_.Sync(std::min(report_.scanned_from, has_position ? std::min(position.synced, end) : 0),
                     std::max<int64_t>(end, 1)));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "canary.h"
 #include "crc32.h"
 #include "store.h"
 
@@ -190,6 +191,8 @@ Status Store::AppendPrepared(AppendBuffer* buffer, ConsumeQueue* const* queues, 
   if (status.ok()) status = log_.Place(buffer->placements.data(), accepted, mode.together);
   PreparedRecords records(*buffer, now);
   bool poisoned = false;
+  if (status.ok() && Sings(Canary::kPublishBeforeBody))
+    log_.Publish(buffer->placements[accepted - 1].log_offset + buffer->placements[accepted - 1].size);
   if (status.ok()) status = log_.Write(&records, buffer->placements.data(), accepted, &poisoned);
   if (!status.ok()) {
     for (const AppendBuffer::Prepared& prepared : buffer->prepared)

@@ -1,4 +1,9 @@
-// A store that is opened to be read, while a writer elsewhere has it.
+// A store that is opened to be read, while a writer elsewhere has it; and what those see who read what is being
+// written.
+#include <atomic>
+#include <thread>
+
+#include "../core/canary.h"
 #include "../core/forwarding_file_system.h"
 #include "check.h"
 #include "fill.h"
@@ -20,7 +25,51 @@ class Vanishing final : public ForwardingFileSystem {
   const std::string path_;
 };
 
+// Whether somebody who looks at what is published finds anything but whole records, while `count` are appended.
+bool FoundInPart(Store& store, int count) {
+  std::atomic<bool> writes{true}, in_part{false};
+  std::thread reader([&] {
+    for (int64_t at = 0; writes && !in_part;) {
+      const int64_t end = store.log().published();
+      while (at < end && !in_part) {
+        const auto segment = CommitLog::FindIn(*store.log().segments(), at, store.log().segment_bytes());
+        const int64_t in_file = segment ? at - segment->from() : 0;
+        RecordView view;
+        if (segment) view = CheckRecord(segment->base() + in_file, segment->bytes() - in_file, at, true);
+        if (view.found == Found::kBlank) {
+          at = segment->end();
+        } else if (view.found == Found::kRecord) {
+          at += view.size;
+        } else {
+          in_part = true;
+        }
+      }
+    }
+  });
+  const std::string body(3000, 'x');
+  for (int i = 0; i < count && !in_part; i++) CHECK(AppendOne(store, "orders", i % 4, body).ok());
+  writes = false;
+  reader.join();
+  return in_part;
+}
+
 }  // namespace
+
+TEST("who reads while others append sees whole records") {
+  for (const Canary broken : {Canary::kNone, Canary::kPublishBeforeBody}) {
+#ifdef __SANITIZE_THREAD__
+    if (broken != Canary::kNone) continue;  // it ends the process at the race, as it should
+#endif
+    Scratch scratch;
+    StoreOptions options = TinyOptions(scratch / "store");
+    options.segment_bytes = 1 << 20;
+    auto store = OpenStore(options);
+    canary = broken;
+    const bool whole = broken == Canary::kNone;
+    CHECK_EQ(FoundInPart(*store, whole ? 5000 : 1000000), !whole);
+    canary = Canary::kNone;
+  }
+}
 
 TEST("a reader of another process sees what was appended before and after it opened") {
   Scratch scratch;
