@@ -80,10 +80,11 @@ export async function inFlight(lanes, from, to, act, take = () => {}) {
  * prints the rate.
  * `counters` gives running sums; what they grew by in the timed part is printed too.
  */
-export async function timeAppends(append, { finish, counters = () => ({}) } = {}) {
+export async function timeAppends(append, { prepare, finish, counters = () => ({}) } = {}) {
   if (options.turns) return takeTurns(append)
   const warmup = Math.max(options.flush === 'sync' ? 0 : 20_000, QUEUES > 4 ? QUEUES : 0, Math.floor(options.count / 10))
   await append(0, warmup)
+  if (QUEUES > 4) await prepare?.()
   const before = counters()
   const clock = startClock()
   await append(warmup, warmup + options.count)

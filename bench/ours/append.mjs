@@ -23,6 +23,7 @@ const hows = {
 }
 
 await timeAppends(hows[options.how], {
+  prepare: () => store.flush(),
   ...(options.finish === 'sync' && { finish: () => store.flush() }),
   counters() {
     const { copied, written, populatedBytes, refaultedPages, syncs } = store.commitLog.statistics

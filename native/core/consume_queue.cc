@@ -194,12 +194,54 @@ Status ConsumeQueue::Settle() {
     return status;
   }
   if (extension_) extension_->FreeTail();
+  FreeTail();
+  return status;
+}
+
+void ConsumeQueue::FreeTail() {
   owner_->tail_bytes_.fetch_sub(static_cast<int64_t>(tail_capacity_) * kUnitBytes, std::memory_order_relaxed);
   std::lock_guard lock(tail_lock_);
   free(tail_);
   tail_ = nullptr;
   tail_capacity_ = 0;
-  return status;
+}
+
+// Where all of it goes into a file that is there, in its place.
+bool ConsumeQueue::TakeTail(TakenTail* taken) const {
+  if (tail_count_ == 0 || extension_ || born_ || !has_files()) return false;
+  taken->first = tail_first_;
+  taken->file = tail_first_ / units_per_file();
+  if (taken->file != last_file_ || tail_first_ + tail_count_ > files_end()) return false;
+  taken->units.assign(tail_, tail_ + static_cast<size_t>(tail_count_) * kUnitBytes);
+  return true;
+}
+
+Status ConsumeQueue::WriteTail(const TakenTail& taken) const {
+  const auto path = [&] { return FilePath(taken.file); };
+  std::shared_ptr<DescriptorCache::Holder> holder;
+  MILLRACE_RETURN_IF_ERROR(owner_->descriptors().Get({this, taken.file}, path, true, &holder));
+  const int64_t at = (taken.first - taken.file * units_per_file()) * kUnitBytes;
+  return owner_->files()->Write(holder->fd, taken.units.data(), taken.units.size(), at).At(path());
+}
+
+Status ConsumeQueue::LetTailGo(const TakenTail& taken, const Status& written) {
+  const int64_t end = taken.first + static_cast<int64_t>(taken.units.size() / kUnitBytes);
+  // Others may have written these units meanwhile, and gone on in another file: then it does not matter that the one
+  // before could not be written any more.
+  if (tail_first_ < end) {
+    if (!written.ok()) {
+      if (!dirty_) owner_->MarkDirty(this);
+      return written;
+    }
+    const auto count = static_cast<uint32_t>(end - tail_first_);
+    std::lock_guard lock(tail_lock_);
+    tail_first_ = end;
+    tail_count_ -= count;
+    memmove(tail_, tail_ + static_cast<size_t>(count) * kUnitBytes, static_cast<size_t>(tail_count_) * kUnitBytes);
+  }
+  owner_->MarkUnsynced(&unsynced_, taken.file, [&] { return FilePath(taken.file); });
+  if (tail_count_ == 0) FreeTail();
+  return Status::Ok();
 }
 
 // The units may reach over the end of a file.

@@ -98,8 +98,16 @@ class ConsumeQueue {
   QueueExtension* extension() const { return extension_.get(); }
   // Writes the tail to its file.
   Status WriteOut();
-  // The same, and gives the tail's memory back: for a checkpoint, after which an idle queue is a bare struct.
+  // The same, and gives the tail's memory back: an idle queue is a bare struct.
   Status Settle();
+  // The same in three steps, of which the second may run while units are put: false where it can't.
+  struct TakenTail {
+    int64_t first = 0, file = 0;
+    std::vector<uint8_t> units;
+  };
+  bool TakeTail(TakenTail* taken) const;
+  Status WriteTail(const TakenTail& taken) const;
+  Status LetTailGo(const TakenTail& taken, const Status& written);
   // Units below `min` point to nothing any more. The paths of files that hold no others, the last one excepted, are
   // added to *expired and are the caller's to remove.
   void Expire(int64_t min, std::deque<std::string>* expired);
@@ -150,6 +158,7 @@ class ConsumeQueue {
   Status PutInPlace(int64_t file);
   void NoteFolders();
   void Grow(uint32_t capacity);
+  void FreeTail();
   Status WriteUnits(int64_t first, const uint8_t* units, int64_t count);
   Status MakeAhead(int64_t file, int64_t reserve_bytes);
   void GoOnIn(int64_t file);
@@ -206,6 +215,8 @@ class ConsumeQueues {
   // The queues that got units since the last call, each with its mark set, for the caller to Settle(). Where units are
   // put, one thread at a time.
   std::vector<ConsumeQueue*> TakeDirty();
+  // The same, and they stay what they are.
+  std::vector<ConsumeQueue*> Dirty() const;
   // Before the first append: every queue's mark is what it holds.
   void MarkAll();
   // Makes everything that was written out durable, by an fdatasync each or one syncfs when there are many.
@@ -243,7 +254,7 @@ class ConsumeQueues {
   mutable std::shared_mutex mutex_;
   std::unordered_map<std::string_view, std::shared_ptr<const std::string>> topics_;
   std::unordered_map<std::pair<std::string_view, int32_t>, std::unique_ptr<ConsumeQueue>, KeyHash> queues_;
-  std::mutex lists_mutex_;
+  mutable std::mutex lists_mutex_;
   std::vector<ConsumeQueue*> dirty_;
   std::vector<std::string> unsynced_paths_;  // files written since the last sync, while there are few
   bool unsynced_many_ = false;

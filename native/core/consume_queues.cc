@@ -111,6 +111,11 @@ void ConsumeQueues::NoteUnsynced(std::string path) {
   }
 }
 
+std::vector<ConsumeQueue*> ConsumeQueues::Dirty() const {
+  std::lock_guard lock(lists_mutex_);
+  return dirty_;
+}
+
 std::vector<ConsumeQueue*> ConsumeQueues::TakeDirty() {
   std::vector<ConsumeQueue*> dirty;
   {

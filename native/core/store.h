@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -262,6 +263,8 @@ class Store {
   Status SetAside(Recovery* recovery, QueueTable table, Checkpoint checkpoint, bool has_position);
   // --
   Status WriteCheckpoints(bool closing);
+  std::vector<ConsumeQueue*> DirtyQueues();
+  Status SettleQueues(std::span<ConsumeQueue* const> queues);
   void RunHousekeeper();
   void StopHousekeeper();
   void StopThreads();
@@ -340,6 +343,7 @@ class Store {
   std::mutex housekeeper_mutex_;
   std::condition_variable housekeeper_wake_;
   bool housekeeper_stop_ = false;
+  std::atomic<bool> tails_due_{false};  // the queues' tails have become large: its next work
   Thread housekeeper_;
 };
 

@@ -11,6 +11,9 @@ namespace millrace {
 namespace {
 constexpr auto kHousekeeperLook = std::chrono::seconds(1);
 constexpr size_t kManyQueues = 1000;
+// A checkpoint of many queues takes long: the next one that a full segment asks for comes so many times as long after
+// it.
+constexpr int kCheckpointRest = 4;
 }  // namespace
 
 // Log, queue tails, queue files and index on disk; then, and only then, the files that say so.
@@ -32,14 +35,13 @@ Status Store::WriteCheckpoints(bool closing) {
   // Of many queues the disk has the first half while the second is written.
   Thread early;
   Status early_sync;
-  for (size_t i = 0; i < dirty.size(); i++) {
-    if (dirty.size() >= kManyQueues && i == dirty.size() / 2)
-      (void)early.Start([this, &early_sync] { early_sync = queues_.SyncEarly(); });
-    std::lock_guard lock(append_mutex_);
-    const Status settled = dirty[i]->Settle();
-    if (!settled.ok() && status.ok()) status = settled;
-  }
+  const size_t half = dirty.size() < kManyQueues ? 0 : dirty.size() / 2;
+  const Status first_half = SettleQueues({dirty.data(), half});
+  if (half > 0) (void)early.Start([this, &early_sync] { early_sync = queues_.SyncEarly(); });
+  const Status second_half = SettleQueues({dirty.data() + half, dirty.size() - half});
   early.Join();
+  for (const Status& settled : {first_half, second_half})
+    if (status.ok()) status = settled;
   if (!early_sync.ok()) flusher_.Fail(early_sync);
   MILLRACE_RETURN_IF_ERROR(status);
   Status synced = early_sync;
@@ -71,26 +73,72 @@ Status Store::WriteCheckpoints(bool closing) {
   return Status::Ok();
 }
 
+std::vector<ConsumeQueue*> Store::DirtyQueues() {
+  std::lock_guard lock(append_mutex_);
+  return queues_.Dirty();
+}
+
+// Their tails go to their files. An append waits for none of these writes, but for a queue's first ones. All are tried;
+// the first failure is told.
+Status Store::SettleQueues(std::span<ConsumeQueue* const> queues) {
+  ConsumeQueue::TakenTail tail;
+  Status first, written;
+  ConsumeQueue* writing = nullptr;
+  for (size_t i = 0; i < queues.size() || writing != nullptr; i++) {
+    {
+      std::lock_guard lock(append_mutex_);
+      Status settled = writing != nullptr ? writing->LetTailGo(tail, written) : Status::Ok();
+      writing = nullptr;
+      if (i < queues.size()) {
+        if (queues[i]->TakeTail(&tail)) {
+          writing = queues[i];
+        } else if (const Status status = queues[i]->Settle(); settled.ok()) {
+          settled = status;
+        }
+      }
+      if (first.ok()) first = settled;
+    }
+    if (writing != nullptr) written = writing->WriteTail(tail);
+  }
+  return first;
+}
+
 void Store::RunHousekeeper() {
   platform::NameThread("mr-housekeeper");
   MappingGuard::PrepareThread();
   using Clock = std::chrono::steady_clock;
   using std::chrono::milliseconds;
-  auto last_checkpoint = Clock::now();
+  auto last_checkpoint = Clock::now(), rested = last_checkpoint;
   auto next_cleaning = Clock::now() + milliseconds(options_.retention.interval_ms);
   int64_t segment = log_.published() / log_.segment_bytes();
   int64_t checked = log_.published();
+  auto next_look = Clock::now() + kHousekeeperLook;
+  bool stuck = false;  // tails could not be written: not again before the next look
   std::unique_lock lock(housekeeper_mutex_);
-  while (!housekeeper_wake_.wait_for(lock, kHousekeeperLook, [this] { return housekeeper_stop_; })) {
+  while (true) {
+    housekeeper_wake_.wait_until(lock, next_look, [&] { return housekeeper_stop_ || (tails_due_ && !stuck); });
+    if (housekeeper_stop_) return;
     lock.unlock();
+    if (tails_due_ && !stuck) {
+      // What fails stays in memory, and the next checkpoint says so.
+      stuck = state() != StoreState::kOpen || !SettleQueues(DirtyQueues()).ok();
+      tails_due_ = stuck;
+    }
     const auto now = Clock::now();
+    if (now < next_look) {
+      lock.lock();
+      continue;
+    }
+    stuck = tails_due_ = false;
+    next_look = now + kHousekeeperLook;
     const int64_t published = log_.published();
-    const bool due = published / log_.segment_bytes() != segment ||
+    const bool due = (published / log_.segment_bytes() != segment && now >= rested) ||
                      now - last_checkpoint >= milliseconds(options_.checkpoint_interval_ms);
     if (state() == StoreState::kOpen && due && published != checked) {
       segment = published / log_.segment_bytes();
       last_checkpoint = now;
       if (WriteCheckpoints(false).ok()) checked = published;
+      rested = Clock::now() + kCheckpointRest * (Clock::now() - now);
     }
     if (state() == StoreState::kOpen && options_.retention.any() && now >= next_cleaning) {
       next_cleaning = now + milliseconds(options_.retention.interval_ms);
