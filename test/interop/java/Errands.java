@@ -178,6 +178,8 @@ public class Errands {
     for (MessageQueue queue : offsets.keySet()) {
       Stage.awaitEqual("the offset in " + queue, offsets.get(queue), () -> consumer.getOffsetStore().readOffset(queue, ReadOffsetType.READ_FROM_MEMORY));
     }
+    // Going, it says so once, by requests that nobody answers, on a connection that it closes next: on a busy machine one was lost.
+    consumer.getDefaultMQPushConsumerImpl().persistConsumerOffset();
     consumer.shutdown();
     DefaultMQPullConsumer asking = stage.start(new DefaultMQPullConsumer(consumer.getConsumerGroup()));
     for (MessageQueue queue : offsets.keySet()) {
