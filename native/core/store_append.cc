@@ -218,7 +218,7 @@ Status Store::AppendPrepared(AppendBuffer* buffer, ConsumeQueue* const* queues, 
     for (; hash < prepared.hashes_end; hash++) index_.Put(buffer->hashes[hash], log_offset, now);
   }
   append_counters_.Count(static_cast<int64_t>(accepted), log_.end() - before, Ticks::Now() - called);
-  // Before they are so large that appends must write them.
+  // Before they are so large that appends must write them. A wake-up that the housekeeper misses costs it a look.
   if (queues_.tail_bytes() > options_.tail_budget_bytes / 2 && !tails_due_.exchange(true)) [[unlikely]]
     housekeeper_wake_.notify_one();
   return Status::Ok();

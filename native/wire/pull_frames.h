@@ -36,8 +36,8 @@ class PullFrames {
   // From now on none is.
   void Clear();
 
-  // What a pull is answered with. TypeScript must answer where a page must come from the disk, or anything else is not
-  // as it mostly is.
+  // What a pull is answered with; or it waits in TypeScript's hands; or it is left to TypeScript, where a page must
+  // come from the disk, or anything else is not as it mostly is.
   enum class Outcome { kAnswered, kWaits, kLeft };
   Outcome Answer(const PullMessageRequest& request, const Admit& admit, TransferItem* item);
 

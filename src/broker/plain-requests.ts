@@ -15,8 +15,9 @@ import type {
   PlainRequests as Frames,
   PlainPull,
   PlainSocket,
-  PlainSocketOptions,
+  PullDetails,
   PullInWaiting,
+  SuspendedPull,
   TakenFrames,
 } from '../store/plain-requests.js'
 import type { TagFilter } from '../store/tag-filter.js'
@@ -128,7 +129,7 @@ export class PlainRequests {
         const unseen = !observed()
         return { pulls: unseen && port.pulls, sends: unseen && this.#mayTakeSends() }
       },
-      admit: (...asked) => this.#admits(connection, port, ...asked),
+      admit: (pull, details, waiting) => this.#admits(connection, port, pull, details, waiting),
       onArrival: (topic, queueId) => held.arrived(topic, queueId),
       onRead: (rest, unsent, ended, ranges) => onRead(rest, unsent, ended, ranges && this.#outside(ranges)),
     })
@@ -146,7 +147,7 @@ export class PlainRequests {
   }
 
   /** Nothing has changed since a pull like it took the handlers' way. One for which there is nothing yet waits with the others. */
-  #admits(connection: Connection, port: Port, ...[pull, details, waiting]: Parameters<PlainSocketOptions['admit']>): boolean {
+  #admits(connection: Connection, port: Port, pull: PlainPull, details: PullDetails, waiting: SuspendedPull | undefined): boolean {
     const { offsets } = this.#options
     const { group, topic, subscription, filter } = pull
     const { queueId, sysFlag, subVersion, commitOffset } = details

@@ -62,6 +62,11 @@ export interface PullInWaiting {
   readonly opaque: number
 }
 
+/** One that is to wait, for so many milliseconds at most. */
+export interface SuspendedPull extends PullInWaiting {
+  readonly suspendMs: number
+}
+
 export interface PlainSocketOptions {
   /** 8 or 20 bytes, as in a record. */
   bornHost: Uint8Array
@@ -69,8 +74,8 @@ export interface PlainSocketOptions {
   begun: Uint8Array
   /** Asked before each read: are sends taken, are pulls? */
   mayTake: () => { sends: boolean; pulls: boolean }
-  /** Asked before a pull is answered. `waiting`: there is nothing for it yet, and it may wait so long; true: it does, and is to be answered later. */
-  admit: (pull: PlainPull, details: PullDetails, waiting: (PullInWaiting & { readonly suspendMs: number }) | undefined) => boolean
+  /** Asked before a pull is answered. `waiting`: there is nothing for it yet; true: it waits, and is to be answered later. */
+  admit: (pull: PlainPull, details: PullDetails, waiting: SuspendedPull | undefined) => boolean
   /** Messages have arrived where they were awaited. */
   onArrival: (topic: string, queueId: number) => void
   /**
